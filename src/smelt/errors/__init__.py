@@ -1,0 +1,40 @@
+"""Errors as values: what happened, where, and what to do next."""
+
+from smelt.errors.base import ErrorGroup, ExitCode, Label, SmeltError
+from smelt.errors.kinds import (
+    BuildError,
+    CacheError,
+    ChannelError,
+    CommandNotFoundError,
+    InstallError,
+    LockError,
+    LockOutdatedError,
+    ManifestError,
+    NotSupportedError,
+    SolveError,
+    SourceError,
+    TaskError,
+    UnknownNameError,
+    UsageError,
+)
+
+__all__ = [
+    "BuildError",
+    "CacheError",
+    "ChannelError",
+    "CommandNotFoundError",
+    "ErrorGroup",
+    "ExitCode",
+    "InstallError",
+    "Label",
+    "LockError",
+    "LockOutdatedError",
+    "ManifestError",
+    "NotSupportedError",
+    "SmeltError",
+    "SolveError",
+    "SourceError",
+    "TaskError",
+    "UnknownNameError",
+    "UsageError",
+]

@@ -1,0 +1,100 @@
+"""Files and folders written beside their place and renamed into it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace the content of ``path`` in one step; parents are made. Raises OSError.
+
+    A reader sees the old content or the new, never a part. An existing file keeps its mode.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            mode = path.stat().st_mode & 0o7777
+        except FileNotFoundError:
+            mask = os.umask(0)
+            os.umask(mask)
+            mode = 0o666 & ~mask
+        part.chmod(mode)
+        part.replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            part.unlink()
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """``write_bytes`` of ``text`` in UTF-8, line endings as given."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder or file, also where read-only folders are inside; nothing if it is not there."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+        return
+    if not path.exists():
+        return
+
+    def unlock(function: object, name: str, error: BaseException) -> None:
+        if isinstance(error, FileNotFoundError):
+            return
+        if not isinstance(error, PermissionError):
+            raise error
+        target = Path(name)
+        for entry in (target.parent, target):
+            if not entry.is_symlink():
+                entry.chmod(0o700)
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+
+    def unlock_info(function: object, name: str, info: tuple[type, BaseException, object]) -> None:
+        unlock(function, name, info[1])
+
+    shutil.rmtree(path, onerror=unlock_info)
+
+
+@contextmanager
+def staging_folder(target: Path) -> Iterator[Path]:
+    """A fresh folder beside ``target``, on the same file system; removed at the end if it is still there.
+
+    Fill it, then ``replace_folder(staging, target)``. Left-overs of killed processes are named
+    ``.<target>.*.part`` and may be removed by anyone who holds the lock of ``target``.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    staging.chmod(0o755)
+    try:
+        yield staging
+    finally:
+        remove_tree(staging)
+
+
+def replace_folder(staging: Path, target: Path) -> None:
+    """Put ``staging`` in the place of ``target`` (which may exist). Raises OSError.
+
+    Not atomic where ``target`` exists (it is moved away first): hold the lock of ``target``.
+    """
+    if target.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        target.replace(old / "old")
+        staging.replace(target)
+        remove_tree(old)
+    else:
+        staging.replace(target)

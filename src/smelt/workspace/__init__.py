@@ -1,0 +1,1 @@
+"""The model of a workspace: features, environments, platforms, tasks, variants, packages."""

@@ -1,0 +1,190 @@
+"""The workspace: what the manifest means, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from smelt.text import Place
+from smelt.types import CondaSpec, VirtualPackage
+from smelt.workspace.package import Package
+
+DEFAULT = "default"
+ChannelPriority = Literal["strict", "flexible", "disabled"]
+SolveStrategy = Literal["highest", "lowest", "lowest-direct"]
+_NO_STRINGS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspacePlatform:
+    """One entry of ``workspace.platforms``.
+
+    ``name`` is what features and the lock call it; ``subdir`` the conda platform; ``virtual_packages`` what
+    the solver may assume there (defaults merged with what the entry declares), in lock order.
+    """
+
+    name: str
+    subdir: str
+    virtual_packages: tuple[VirtualPackage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """A requirement of an environment, and where it was said."""
+
+    name: str
+    spec: CondaSpec
+    feature: str = DEFAULT
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """Scripts (paths relative to the workspace root) and environment variables, in order."""
+
+    scripts: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default=_NO_STRINGS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDependency:
+    """One entry of ``depends-on``."""
+
+    task: str
+    args: tuple[str, ...] | Mapping[str, str] = ()
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskArgument:
+    """A declared argument of a task; ``default`` None means required."""
+
+    name: str
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task. ``cmd`` is shell text, or argv where the manifest gives a list; None for an alias.
+
+    ``cwd`` is relative to the workspace root. Source: the reference's page "Advanced tasks".
+    """
+
+    name: str
+    cmd: str | tuple[str, ...] | None
+    depends_on: tuple[TaskDependency, ...] = ()
+    env: Mapping[str, str] = field(default=_NO_STRINGS)
+    cwd: str | None = None
+    inputs: tuple[str, ...] | None = None
+    outputs: tuple[str, ...] | None = None
+    clean_env: bool = False
+    description: str | None = None
+    args: tuple[TaskArgument, ...] = ()
+    default_environment: str | None = None
+    feature: str = DEFAULT
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A named set of features. ``features`` in order of precedence, first wins, ``default`` last if used."""
+
+    name: str
+    features: tuple[str, ...]
+    solve_group: str | None = None
+    no_default_feature: bool = False
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A named way to build source packages (``[tool.smelt.profile.<name>]``, smelt's own).
+
+    ``env`` is appended (with a space) to what the toolchain sets for names that end in ``FLAGS``, and set
+    for others; ``config`` maps backend name → configuration laid over the package's own; ``packages`` None
+    means every source package; ``activation_env`` is set when an environment with it is activated.
+    """
+
+    name: str
+    env: Mapping[str, str] = field(default=_NO_STRINGS)
+    config: Mapping[str, Mapping[str, object]] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
+    packages: tuple[str, ...] | None = None
+    activation_env: Mapping[str, str] = field(default=_NO_STRINGS)
+
+    def applies_to(self, package: str) -> bool:
+        """Whether source package ``package`` is built with this profile."""
+        return self.packages is None or package in self.packages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectiveEnvironment:
+    """What one environment means on one platform, with all features merged (the reference's merge rules).
+
+    ``dependencies``: every requirement (run, host and build tables together), in manifest order; a name may
+    occur more than once, then all of them must hold. ``channels``: base URLs with a trailing slash, highest
+    priority first. ``variants``: build variant key → values, first listed preferred. ``profile``: what its
+    source packages are built with. ``pypi_dependencies``: only their names, until they are supported.
+    """
+
+    environment: Environment
+    platform: WorkspacePlatform
+    channels: tuple[str, ...]
+    dependencies: tuple[Dependency, ...]
+    constraints: tuple[Dependency, ...] = ()
+    pypi_dependencies: tuple[str, ...] = ()
+    activation: Activation = field(default_factory=Activation)
+    tasks: Mapping[str, Task] = field(default_factory=lambda: MappingProxyType({}))
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    profile: Profile | None = None
+    channel_priority: ChannelPriority = "strict"
+    solve_strategy: SolveStrategy = "highest"
+    exclude_newer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A workspace as its manifest declares it.
+
+    ``root`` is the folder of the manifest (absolute); ``environments`` in manifest order with ``default``
+    first; ``effective[(environment, platform name)]`` exists for every environment and every platform that it
+    supports; ``package`` is the package that the same manifest defines, if any; ``tool`` is the raw
+    ``[tool.smelt]`` table after checking.
+    """
+
+    root: Path
+    manifest_path: Path
+    name: str
+    version: str | None
+    platforms: tuple[WorkspacePlatform, ...]
+    environments: Mapping[str, Environment]
+    effective: Mapping[tuple[str, str], EffectiveEnvironment]
+    solve_groups: Mapping[str, tuple[str, ...]]
+    profiles: Mapping[str, Profile]
+    package: Package | None
+    variant_constraints: bool = True
+    description: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def state_folder(self) -> Path:
+        """``.pixi`` beside the manifest."""
+        return self.root / ".pixi"
+
+    @property
+    def lock_path(self) -> Path:
+        """``pixi.lock`` beside the manifest."""
+        return self.root / "pixi.lock"
+
+    def prefix(self, environment: str) -> Path:
+        """Where environment ``environment`` is installed (``.pixi/envs/<name>``)."""
+        return self.state_folder / "envs" / environment
+
+    def platforms_of(self, environment: str) -> tuple[WorkspacePlatform, ...]:
+        """The platforms that ``environment`` supports, in manifest order."""
+        return tuple(p for p in self.platforms if (environment, p.name) in self.effective)
