@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def remove_tree(path: Path) -> None:
 
 
 @contextmanager
-def staging_folder(target: Path) -> Iterator[Path]:
+def staging_folder(target: Path) -> Generator[Path]:
     """A fresh folder beside ``target``, on the same file system; removed at the end if it is still there.
 
     Fill it, then ``replace_folder(staging, target)``. Left-overs of killed processes are named

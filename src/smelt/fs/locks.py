@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def hold(path: Path, purpose: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+def hold(path: Path, purpose: str, waiting: Callable[[str], None] | None = None) -> Generator[None]:
     """Hold the lock file ``path`` (made if missing, never removed) while the block runs.
 
     The operating system frees the lock when the process dies, however it dies. ``purpose`` says what the
