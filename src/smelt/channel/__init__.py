@@ -1,0 +1,1 @@
+"""Local conda channels made from what is at hand."""

@@ -1,0 +1,1 @@
+"""From locked records to a prefix, and its activation."""

@@ -1,0 +1,1 @@
+"""The lock file: model, reading, writing, satisfiability, differences."""

@@ -1,0 +1,1 @@
+"""The manifest: TOML text to surface tables, with places."""

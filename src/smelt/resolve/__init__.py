@@ -1,0 +1,1 @@
+"""From a workspace to a lock: which solves, in which order."""

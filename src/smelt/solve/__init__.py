@@ -1,0 +1,1 @@
+"""One solve at a time: requirements in, records out. Knows no workspace."""

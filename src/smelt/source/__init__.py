@@ -1,0 +1,1 @@
+"""Sources and recipes: from a package definition to rendered variants."""

@@ -1,0 +1,1 @@
+"""Tasks: from their definitions to processes."""

@@ -111,9 +111,7 @@ class Profile:
 
     name: str
     env: Mapping[str, str] = field(default=_NO_STRINGS)
-    config: Mapping[str, Mapping[str, object]] = field(
-        default_factory=lambda: MappingProxyType({}), hash=False
-    )
+    config: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     packages: tuple[str, ...] | None = None
     activation_env: Mapping[str, str] = field(default=_NO_STRINGS)
 

@@ -83,9 +83,7 @@ class Package:
     readme: str | None = None
     flags: tuple[str, ...] = ()
     base: PackageRequirements = field(default_factory=PackageRequirements)
-    target_requirements: Mapping[str, PackageRequirements] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    target_requirements: Mapping[str, PackageRequirements] = field(default_factory=lambda: MappingProxyType({}))
     config: Mapping[str, object] = field(default=_NOTHING, hash=False)
     target_config: Mapping[str, Mapping[str, object]] = field(
         default_factory=lambda: MappingProxyType({}), hash=False

@@ -1,0 +1,1 @@
+"""The Python façade: what the commands do, without a terminal."""

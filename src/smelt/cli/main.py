@@ -1,0 +1,148 @@
+"""Parse the command line, call the command, show errors, and leave."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from smelt import __version__
+from smelt.cli.registry import COMMANDS, find
+from smelt.cli.terminal import Terminal
+from smelt.errors import ExitCode, SmeltError, UsageError
+from smelt.text import closest
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are ``UsageError``s."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, help=f"`{self.prog} --help` lists what is accepted")
+
+
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Run one command line and end the process.
+
+    Ends with ``os._exit`` after a flush: a process that ends normally right after an awaited rattler call may
+    crash in the teardown of its runtime.
+    """
+    code = execute(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            code = code or 1
+    os._exit(code)
+
+
+def execute(arguments: Sequence[str], terminal: Terminal | None = None) -> int:
+    """Run one command line in this process and give its exit code; every error is rendered."""
+    terminal = terminal or Terminal()
+    try:
+        return _dispatch(list(arguments), terminal)
+    except SmeltError as error:
+        from smelt.cli.errors import render
+
+        terminal.err.write(render(error, terminal) + "\n")
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        terminal.err.write("interrupted\n")
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        return int(ExitCode.FAILURE)
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug of ours, said as such
+        return _internal_error(error, terminal)
+
+
+def _dispatch(arguments: list[str], terminal: Terminal) -> int:
+    leading, rest = _split(arguments)
+    parser = Parser(prog="smelt", add_help=False)
+    add_common(parser)
+    parser.add_argument("--version", "-V", action="store_true")
+    parser.add_argument("--help", "-h", action="store_true")
+    options = parser.parse_args(leading)
+    apply_common(options, terminal)
+    if options.version:
+        terminal.print(f"smelt {__version__}")
+        return 0
+    if options.help or not rest:
+        terminal.print(_overview())
+        return 0 if options.help else int(ExitCode.USAGE)
+    name = rest[0]
+    command = find(name)
+    if command is None:
+        guess = closest(name, [c.name for c in COMMANDS])
+        raise UsageError(
+            f"there is no command `{name}`",
+            help=f"did you mean `smelt {guess}`?" if guess else "`smelt --help` lists the commands",
+        )
+    module = importlib.import_module(command.module)
+    subparser = Parser(
+        prog=f"smelt {name}", description=command.summary, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_common(subparser)
+    module.configure(subparser)
+    try:
+        parsed = subparser.parse_args(rest[1:])
+    except SystemExit as stop:  # --help
+        return int(stop.code or 0) if not isinstance(stop.code, str) else int(ExitCode.USAGE)
+    apply_common(parsed, terminal)
+    return int(module.execute(parsed, terminal))
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Global options before the command's name, and the rest."""
+    index = 0
+    while index < len(arguments) and arguments[index].startswith("-"):
+        index += 2 if arguments[index] == "--color" else 1
+    return arguments[:index], arguments[index:]
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options that every command takes."""
+    group = parser.add_argument_group("global options")
+    group.add_argument("-v", "--verbose", action="count", default=0, help="say more")
+    group.add_argument("-q", "--quiet", action="count", default=0, help="say nothing but errors")
+    group.add_argument("--color", choices=("always", "never", "auto"), default=None, help="whether to use colours")
+    group.add_argument("--no-progress", action="store_true", help="do not draw progress")
+
+
+def apply_common(options: argparse.Namespace, terminal: Terminal) -> None:
+    """Put the common options into force."""
+    if options.verbose or options.quiet:
+        terminal.verbosity = -1 if options.quiet else options.verbose
+    if options.color is not None:
+        terminal.color = options.color
+    if options.no_progress:
+        terminal.progress = False
+
+
+def _overview() -> str:
+    lines = ["smelt: workspaces whose packages are built from source", "", "usage: smelt [options] <command> …"]
+    width = max(len(command.name) for command in COMMANDS) + 2
+    for group in dict.fromkeys(command.group for command in COMMANDS):
+        lines += ["", f"{group}:"]
+        lines += [f"  {c.name:<{width}}{c.summary}" for c in COMMANDS if c.group == group]
+    lines += [
+        "",
+        "options: -h, --help · -V, --version · -v, --verbose · -q, --quiet · --color WHEN · --no-progress",
+        "`smelt <command> --help` tells more of a command.",
+    ]
+    return "\n".join(lines)
+
+
+def _internal_error(error: Exception, terminal: Terminal) -> int:
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    terminal.err.write(f"internal error: {type(error).__name__}: {error}\nThis is a bug in smelt {__version__}.\n")
+    if terminal.verbosity > 0 or os.environ.get("SMELT_BACKTRACE"):
+        terminal.err.write(text)
+    else:
+        terminal.err.write("Set SMELT_BACKTRACE=1 to see where it happened, and please report it.\n")
+    return int(ExitCode.INTERNAL)

@@ -1,0 +1,58 @@
+"""The table of commands: help is made from it without importing any of them.
+
+Each command is a module with ``configure(parser)`` and ``execute(arguments, terminal) -> int``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command of the command line: its name, the module that implements it, and one line of help."""
+
+    name: str
+    module: str
+    summary: str
+    group: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        name="lock",
+        module="smelt.cli.lock",
+        summary="Solve every environment and write pixi.lock",
+        group="Workspace",
+    ),
+    Command(name="install", module="smelt.cli.install", summary="Install locked environments", group="Workspace"),
+    Command(
+        name="run", module="smelt.cli.run", summary="Run a task or a command in an environment", group="Workspace"
+    ),
+    Command(
+        name="shell-hook",
+        module="smelt.cli.shell_hook",
+        summary="Print the script that activates an environment",
+        group="Workspace",
+    ),
+    Command(name="list", module="smelt.cli.list", summary="List the packages of an environment", group="Workspace"),
+    Command(
+        name="info",
+        module="smelt.cli.info",
+        summary="Show this machine, the workspace and its environments",
+        group="Workspace",
+    ),
+    Command(name="clean", module="smelt.cli.clean", summary="Remove installed environments", group="Workspace"),
+    Command(name="build", module="smelt.cli.build", summary="Build source packages", group="Packages"),
+    Command(
+        name="channel",
+        module="smelt.cli.channel",
+        summary="Make a local conda channel from what is at hand",
+        group="Packages",
+    ),
+)
+
+
+def find(name: str) -> Command | None:
+    """The command called ``name``."""
+    return next((command for command in COMMANDS if command.name == name), None)

@@ -1,0 +1,130 @@
+"""What a source package looks like between its definition and its build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from smelt.lock.model import BuildSource
+from smelt.types import RunExports, SourceLocation
+from smelt.workspace.model import Profile
+from smelt.workspace.package import Package
+
+_NO_STRINGS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """Source code on disk.
+
+    ``folder``: the root of the code (for a path source the user's own folder: never written to).
+    ``pinned``: what the lock says of it. ``digest``: for immutable sources what identifies the content (the
+    sha256 of the archive or the git commit), None for a path (then ``source.tree`` tells).
+    """
+
+    folder: Path
+    pinned: BuildSource
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderRequest:
+    """One package for one platform: what the recipe is made from, and nothing else.
+
+    ``subdir``: the conda platform that the package is for; ``build_subdir``: where it is built.
+    ``checkout``: the source code. ``variants``: the workspace's build variants for that platform.
+    ``profile``: None where the environment has none or it does not apply to this package.
+    """
+
+    package: Package
+    checkout: Checkout
+    subdir: str
+    build_subdir: str
+    variants: Mapping[str, tuple[str, ...]]
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedVariant:
+    """One output of a package for one assignment of variant keys, with everything known before solving.
+
+    Requirements are MatchSpec texts (pins on subpackages resolved; pins on what is in the host environment
+    kept as the recipe's dictionaries in ``pins``, see ``smelt.build.metadata``). ``variant``: the used keys only.
+    ``source_requirements``: for requirements that are source packages themselves: name → location relative to
+    the package root. ``recipe``: the rendered recipe as plain JSON data, whole; ``recipe_folder``: what
+    relative paths in it refer to. ``skip``: the recipe says that this variant is not to be built.
+    ``run_exports`` are texts, with pins resolved later. ``script_env``: environment for the build script.
+    ``file_globs``: which files of the checkout the build may read (gitignore syntax; empty: all un-ignored).
+    """
+
+    name: str
+    version: str
+    build: str
+    build_number: int
+    subdir: str
+    noarch: str | None
+    variant: Mapping[str, str]
+    build_requirements: tuple[str | Mapping[str, object], ...]
+    host_requirements: tuple[str | Mapping[str, object], ...]
+    run_requirements: tuple[str | Mapping[str, object], ...]
+    run_constraints: tuple[str | Mapping[str, object], ...] = ()
+    run_exports: Mapping[str, tuple[str | Mapping[str, object], ...]] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
+    ignore_run_exports_by_name: tuple[str, ...] = ()
+    ignore_run_exports_from: tuple[str, ...] = ()
+    license: str | None = None
+    license_family: str | None = None
+    recipe: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    recipe_folder: Path = Path()
+    backend: str = ""
+    backend_version: str = ""
+    source_requirements: Mapping[str, SourceLocation] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
+    script_env: Mapping[str, str] = field(default=_NO_STRINGS, hash=False)
+    file_globs: tuple[str, ...] = ()
+    skip: bool = False
+
+    @property
+    def metadata_digest(self) -> str:
+        """sha256 of what the lock depends on: names, version, build string, requirements, run-exports."""
+        from smelt.types import digest_json
+
+        return digest_json(
+            [
+                self.name,
+                self.version,
+                self.build,
+                self.build_number,
+                self.subdir,
+                self.noarch,
+                dict(self.variant),
+                [_plain(item) for item in self.build_requirements],
+                [_plain(item) for item in self.host_requirements],
+                [_plain(item) for item in self.run_requirements],
+                [_plain(item) for item in self.run_constraints],
+                {key: [_plain(item) for item in value] for key, value in self.run_exports.items()},
+                list(self.ignore_run_exports_by_name),
+                list(self.ignore_run_exports_from),
+                self.license,
+                self.backend,
+                self.backend_version,
+                {key: str(value) for key, value in self.source_requirements.items()},
+            ]
+        )
+
+
+def _plain(item: str | Mapping[str, object]) -> object:
+    return item if isinstance(item, str) else dict(item)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalMetadata:
+    """What a variant's package will say of itself, after its build and host environments are solved."""
+
+    depends: tuple[str, ...]
+    constrains: tuple[str, ...]
+    run_exports: RunExports
