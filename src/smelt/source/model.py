@@ -84,7 +84,7 @@ class RenderedVariant:
     source_requirements: Mapping[str, SourceLocation] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
     )
-    script_env: Mapping[str, str] = field(default=_NO_STRINGS, hash=False)
+    script_env: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
     file_globs: tuple[str, ...] = ()
     skip: bool = False
 

@@ -61,7 +61,7 @@ class CondaRecord:
     noarch: str | None = None
     depends: tuple[str, ...] = ()
     constrains: tuple[str, ...] = ()
-    extra_depends: Mapping[str, tuple[str, ...]] = field(default=_EMPTY)
+    extra_depends: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _EMPTY, hash=False)
     sha256: str | None = None
     md5: str | None = None
     size: int | None = None

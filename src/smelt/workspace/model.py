@@ -46,7 +46,7 @@ class Activation:
     """Scripts (paths relative to the workspace root) and environment variables, in order."""
 
     scripts: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default=_NO_STRINGS)
+    env: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Task:
     name: str
     cmd: str | tuple[str, ...] | None
     depends_on: tuple[TaskDependency, ...] = ()
-    env: Mapping[str, str] = field(default=_NO_STRINGS)
+    env: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
     cwd: str | None = None
     inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
@@ -110,10 +110,10 @@ class Profile:
     """
 
     name: str
-    env: Mapping[str, str] = field(default=_NO_STRINGS)
+    env: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
     config: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     packages: tuple[str, ...] | None = None
-    activation_env: Mapping[str, str] = field(default=_NO_STRINGS)
+    activation_env: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
 
     def applies_to(self, package: str) -> bool:
         """Whether source package ``package`` is built with this profile."""

@@ -84,7 +84,7 @@ class Package:
     flags: tuple[str, ...] = ()
     base: PackageRequirements = field(default_factory=PackageRequirements)
     target_requirements: Mapping[str, PackageRequirements] = field(default_factory=lambda: MappingProxyType({}))
-    config: Mapping[str, object] = field(default=_NOTHING, hash=False)
+    config: Mapping[str, object] = field(default_factory=lambda: _NOTHING, hash=False)
     target_config: Mapping[str, Mapping[str, object]] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
     )

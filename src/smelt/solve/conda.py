@@ -1,0 +1,160 @@
+"""The conda solver: rattler's, with source packages as candidates of an in-memory channel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smelt.errors import ChannelError, SolveError
+from smelt.fs import cache_root
+from smelt.solve.cutoff import parse_cutoff
+from smelt.solve.records import from_rattler, to_rattler
+from smelt.solve.request import SOURCE_CHANNEL, SolveRequest
+from smelt.types import NOARCH, CondaRecord, VirtualPackage
+
+if TYPE_CHECKING:
+    from rattler import Gateway, GenericVirtualPackage, PackageName, RepoDataRecord, Subdir
+
+
+class Candidates:
+    """Source packages as a repodata source (rattler's ``RepoDataSource`` protocol)."""
+
+    def __init__(self, records: Sequence[CondaRecord]) -> None:
+        self._by_name: dict[str, list[CondaRecord]] = {}
+        for record in records:
+            self._by_name.setdefault(record.name, []).append(record)
+
+    async def fetch_package_records(self, platform: Subdir, name: PackageName) -> list[RepoDataRecord]:
+        """The candidates called ``name`` for ``platform``."""
+        found = self._by_name.get(name.normalized, ())
+        return [to_rattler(record) for record in found if record.subdir == str(platform)]
+
+    def package_names(self, platform: Subdir) -> list[str]:
+        """All names with candidates for ``platform``."""
+        return sorted(n for n, records in self._by_name.items() if any(r.subdir == str(platform) for r in records))
+
+
+class CondaSolver:
+    """Solves share one gateway (repodata is read once) and remember their answers.
+
+    Make one for each command: a gateway keeps what it has read in memory and does not see later changes.
+    """
+
+    def __init__(self, cache: Path | None = None) -> None:
+        self._cache = cache or cache_root()
+        self._gateway: Gateway | None = None
+        self._answers: dict[SolveRequest, asyncio.Task[tuple[CondaRecord, ...]]] = {}
+
+    def gateway(self) -> Gateway:
+        """The shared gateway, made at the first use."""
+        if self._gateway is None:
+            from rattler import Gateway
+
+            self._gateway = Gateway(cache_dir=self._cache / "repodata")
+        return self._gateway
+
+    async def solve(self, request: SolveRequest) -> tuple[CondaRecord, ...]:
+        """The records that satisfy ``request``, sorted by name.
+
+        Raises SolveError with rattler's explanation as its note, ChannelError where repodata cannot be had,
+        and SolveError (``invalid-spec``) for a spec that is not a MatchSpec.
+        """
+        task = self._answers.get(request)
+        if task is None:
+            task = asyncio.ensure_future(self._solve(request))
+            self._answers[request] = task
+        return await asyncio.shield(task)
+
+    async def _solve(self, request: SolveRequest) -> tuple[CondaRecord, ...]:
+        import rattler
+        from rattler import exceptions
+
+        candidates = tuple(
+            replace(record, channel=SOURCE_CHANNEL, timestamp=len(request.candidates) - index)
+            for index, record in enumerate(request.candidates)
+        )
+        from_source = sorted({record.name for record in candidates})
+        constraints = [*request.constraints, *(f'{name}[channel="{SOURCE_CHANNEL}"]' for name in from_source)]
+        sources = [*((Candidates(candidates),) if candidates else ()), *request.channels]
+        priority = (
+            rattler.ChannelPriority.Disabled
+            if request.channel_priority == "disabled"
+            else rattler.ChannelPriority.Strict
+        )
+        try:
+            cutoff = parse_cutoff(request.exclude_newer) if request.exclude_newer else None
+            solved = await rattler.solve(
+                sources=sources,
+                specs=[match_spec(spec) for spec in request.specs],
+                constraints=[match_spec(spec) for spec in constraints],
+                gateway=self.gateway(),
+                platforms=[request.subdir, NOARCH],  # pyright: ignore[reportArgumentType]
+                locked_packages=[to_rattler(record) for record in request.locked],
+                virtual_packages=[to_generic(package) for package in request.virtual_packages],
+                channel_priority=priority,
+                strategy=request.strategy,  # pyright: ignore[reportArgumentType]
+                exclude_newer=cutoff,
+                # candidates and local channels may have no time stamps
+                timestamp_policy="allow-missing",
+            )
+        except exceptions.SolverError as error:
+            raise SolveError(
+                f"cannot solve the requirements for {request.subdir}", notes=[explanation(str(error))]
+            ) from error
+        except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
+            raise channel_error(error, request.channels) from error
+        by_build = {(record.name, record.version, record.build): record for record in request.candidates}
+        records: list[CondaRecord] = []
+        for record in map(from_rattler, solved):
+            candidate = by_build.get((record.name, record.version, record.build))
+            records.append(candidate if candidate is not None and record.channel == SOURCE_CHANNEL else record)
+        return tuple(sorted(records, key=lambda record: record.name))
+
+
+def match_spec(text: str):
+    """``text`` as rattler's MatchSpec. Raises SolveError (``invalid-spec``)."""
+    from rattler import MatchSpec, exceptions
+
+    try:
+        return MatchSpec(text)
+    except (
+        exceptions.InvalidMatchSpecError,
+        exceptions.InvalidVersionSpecError,
+        exceptions.InvalidPackageNameError,
+    ) as error:
+        raise SolveError(f"`{text}` is not a valid requirement: {error}", code="invalid-spec") from error
+
+
+def to_generic(package: VirtualPackage) -> GenericVirtualPackage:
+    """A virtual package as rattler's type. Raises SolveError (``invalid-spec``)."""
+    from rattler import GenericVirtualPackage, PackageName, Version, exceptions
+    from rattler.package.build_string import BuildString
+
+    try:
+        return GenericVirtualPackage(
+            PackageName(package.name), Version(package.version), BuildString.new_unchecked(package.build)
+        )
+    except (exceptions.InvalidVersionError, exceptions.InvalidPackageNameError) as error:
+        raise SolveError(f"`{package}` is not a valid virtual package: {error}", code="invalid-spec") from error
+
+
+def explanation(text: str) -> str:
+    """rattler's explanation of a conflict without its first words."""
+    text = text.strip().removeprefix("Cannot solve the request because of: ")
+    return text.replace(f' [channel="{SOURCE_CHANNEL}"]', " (from source)").strip()
+
+
+def channel_error(error: Exception, channels: Sequence[str]) -> ChannelError:
+    """What went wrong with a channel, naming it."""
+    text = str(error).strip()
+    named = [channel for channel in channels if channel.rstrip("/") in text]
+    where = ", ".join(named or channels)
+    return ChannelError(
+        f"cannot read the package lists of {where}",
+        code="channel-unreachable",
+        notes=[text],
+        help="check that the channel exists and can be reached, and its spelling in `channels`",
+    )

@@ -1,0 +1,115 @@
+"""Run-exports of packages whose repodata does not hold them (CEP 12)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from smelt.errors import ChannelError
+from smelt.types import CondaRecord, RunExports
+
+
+class RunExportsSource:
+    """Looks run-exports up: ``run_exports.json`` of the channel first, the archive itself where it has none.
+
+    What was found is remembered for the life of the object.
+    """
+
+    def __init__(self) -> None:
+        self._tables: dict[str, asyncio.Task[dict[str, Any] | None]] = {}
+        self._found: dict[str, asyncio.Task[RunExports]] = {}
+        self._client: Any = None
+
+    async def complete(self, records: Sequence[CondaRecord]) -> tuple[CondaRecord, ...]:
+        """The same records with ``run_exports`` known for each. Raises ChannelError."""
+        found = await asyncio.gather(*(self._of(record) for record in records))
+        return tuple(
+            record if record.run_exports is not None else replace(record, run_exports=exports)
+            for record, exports in zip(records, found, strict=True)
+        )
+
+    async def _of(self, record: CondaRecord) -> RunExports:
+        if record.run_exports is not None:
+            return record.run_exports
+        task = self._found.get(record.url)
+        if task is None:
+            task = asyncio.ensure_future(self._look_up(record))
+            self._found[record.url] = task
+        return await task
+
+    async def _look_up(self, record: CondaRecord) -> RunExports:
+        folder = record.url.rpartition("/")[0]
+        task = self._tables.get(folder)
+        if task is None:
+            task = asyncio.ensure_future(self._table(folder))
+            self._tables[folder] = task
+        table = await task
+        for key in ("packages.conda", "packages"):
+            section: dict[str, dict[str, Any]] = (table or {}).get(key) or {}
+            if record.file_name in section:
+                return RunExports.from_dict(section[record.file_name].get("run_exports") or {})
+        return await self._from_archive(record)
+
+    async def _table(self, folder: str) -> dict[str, Any] | None:
+        url = f"{folder}/run_exports.json"
+        path = local_path(url)
+        if path is not None:
+            if not path.is_file():
+                return None
+            text: str | bytes = await asyncio.to_thread(path.read_bytes)
+        else:
+            from rattler.package_streaming import download_bytes
+
+            try:
+                text = await download_bytes(self._http(), url)
+            except Exception as error:
+                if _is_missing(error):
+                    return None
+                raise ChannelError(f"cannot read {url}", code="channel-unreachable", notes=[str(error)]) from error
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ChannelError(f"{url} is not JSON", code="channel-broken", notes=[str(error)]) from error
+
+    async def _from_archive(self, record: CondaRecord) -> RunExports:
+        from rattler.package_streaming import PackageArchive
+
+        path = local_path(record.url)
+        try:
+            if path is not None:
+                archive = await PackageArchive.from_path(path)
+            else:
+                archive = await PackageArchive.from_url(self._http(), record.url)
+            content = await archive.read_file("info/run_exports.json")
+            exports: dict[str, Any] = json.loads(content) if content is not None else {}
+        except Exception as error:
+            raise ChannelError(
+                f"cannot read the run-exports of {record.file_name}",
+                code="channel-unreachable",
+                notes=[f"{record.url}: {error}"],
+            ) from error
+        return RunExports.from_dict(exports)
+
+    def _http(self) -> Any:
+        if self._client is None:
+            from rattler import Client
+
+            self._client = Client()
+        return self._client
+
+
+def local_path(url: str) -> Path | None:
+    """The path that a ``file://`` URL names, None for any other URL."""
+    parts = urlsplit(url)
+    return Path(url2pathname(unquote(parts.path))) if parts.scheme == "file" else None
+
+
+def _is_missing(error: Exception) -> bool:
+    text = str(error)
+    return "404" in text or "not found" in text.lower()
