@@ -34,7 +34,7 @@ class RattlerMatcher:
             build=package.build,
             build_number=0,
             subdir="noarch",
-            url=f"virtual:/{package.name}",
+            url=f"virtual:{package.name}",
             file_name=f"{package.name}-{package.version}-{package.build}.conda",
             channel=None,
         )

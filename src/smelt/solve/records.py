@@ -44,7 +44,7 @@ def to_rattler(record: CondaRecord) -> RepoDataRecord:
         plain.track_features = list(record.track_features)
     if record.features is not None:
         plain.features = record.features
-    return RepoDataRecord(plain, record.file_name, record.url, record.channel or "")
+    return RepoDataRecord(plain, record.file_name, record.url, record.channel or _channel_of(record.url))
 
 
 def from_rattler(record: RepoDataRecord) -> CondaRecord:
@@ -117,6 +117,13 @@ def to_repodata(record: CondaRecord) -> dict[str, Any]:
         "flags": list(record.flags) or None,
     }
     return data | {key: value for key, value in optional.items() if value is not None}
+
+
+def _channel_of(url: str) -> str:
+    """rattler wants a channel for every record: the folder above the subdir of a package named by URL."""
+    head, _, _ = url.rpartition("/")
+    channel, _, _ = head.rpartition("/")
+    return f"{channel}/" if "://" in channel else "file:///"
 
 
 def _noarch(value: object) -> str | None:
