@@ -1,7 +1,7 @@
 """The small values that every room speaks of: platforms, names, specs, records, digests."""
 
 from smelt.types.digest import canonical_json, digest_json, sha256_file, sha256_text
-from smelt.types.name import is_package_name, normalize_name
+from smelt.types.name import is_package_name, normalize_name, spec_name
 from smelt.types.platform import (
     KNOWN_PLATFORMS,
     NOARCH,
@@ -31,4 +31,5 @@ __all__ = [
     "platform_family",
     "sha256_file",
     "sha256_text",
+    "spec_name",
 ]

@@ -15,3 +15,12 @@ def normalize_name(name: str) -> str:
 def is_package_name(name: str) -> bool:
     """Whether ``name`` may name a conda package (CEP 26; upper case is accepted and folded)."""
     return _NAME.fullmatch(name) is not None
+
+
+def spec_name(spec: str) -> str:
+    """The package name at the head of a MatchSpec text, normalised (a ``channel::`` before it is passed over)."""
+    head = spec.strip().rpartition("::")[2]
+    for index, character in enumerate(head):
+        if character in " =<>!~[;":
+            return normalize_name(head[:index])
+    return normalize_name(head)

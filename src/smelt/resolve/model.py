@@ -1,0 +1,134 @@
+"""What the resolver passes around: goals, candidates, solutions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+from smelt.lock.model import BuildSource
+from smelt.source.model import Checkout, FinalMetadata, RenderedVariant
+from smelt.types import CondaRecord, SourceLocation, VirtualPackage
+from smelt.workspace.model import Profile
+from smelt.workspace.package import Package
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRequirement:
+    """A requirement on a source package: its name and where it is.
+
+    ``location`` is relative to ``base`` (absolute folder) where it is a path. ``inline`` is the definition
+    given with the dependency, if there is one.
+    """
+
+    name: str
+    location: SourceLocation
+    base: Path
+    inline: Package | None = field(default=None, hash=False, compare=False)
+
+    @property
+    def folder(self) -> Path | None:
+        """The absolute folder of a path source."""
+        if self.location.path is None:
+            return None
+        return (self.base / self.location.path).resolve()
+
+    @property
+    def identity(self) -> str:
+        """What tells whether two requirements mean the same package."""
+        return str(self.folder) if self.folder is not None else str(self.location)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What all solves for one environment on one platform share, down to the build environments."""
+
+    channels: tuple[str, ...]
+    subdir: str
+    virtual_packages: tuple[VirtualPackage, ...]
+    channel_priority: str
+    strategy: str
+    exclude_newer: str | None
+    variants: tuple[tuple[str, tuple[str, ...]], ...]
+    profile: Profile | None
+    variant_constraints: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """One environment to solve: MatchSpec texts and the source packages among their names."""
+
+    specs: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    sources: tuple[SourceRequirement, ...] = ()
+    locked: tuple[CondaRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One variant of a source package with its build and host environments solved.
+
+    ``record`` is what the solver sees of it; ``location`` how the lock writes where it is.
+    """
+
+    requirement: SourceRequirement
+    package: Package
+    location: str
+    source: BuildSource | None
+    checkout: Checkout
+    variant: RenderedVariant
+    metadata: FinalMetadata
+    build: Solution
+    host: Solution
+    record: CondaRecord
+    profile: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infeasible:
+    """A variant that cannot be built in its context, and why."""
+
+    package: str
+    variant: Mapping[str, str]
+    reason: str
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{key}={value}" for key, value in self.variant.items())
+        return f"{self.package} ({values or 'no variant keys'}): {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """A solved environment: ``records`` sorted by name; those of ``chosen`` names are built from source."""
+
+    records: tuple[CondaRecord, ...]
+    chosen: Mapping[str, Candidate] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    infeasible: tuple[Infeasible, ...] = field(default=(), compare=False)
+
+
+class ResolveReporter(Protocol):
+    """Told what the resolver does."""
+
+    def solving(self, environment: str, platform: str) -> None:
+        """A solve of an environment begins."""
+
+    def solved(self, environment: str, platform: str, packages: int) -> None:
+        """It ended with so many packages."""
+
+    def infeasible(self, environment: str, platform: str, variant: Infeasible) -> None:
+        """A variant was left out."""
+
+
+class SilentReporter:
+    """Tells nobody."""
+
+    def solving(self, environment: str, platform: str) -> None:
+        """Nothing."""
+
+    def solved(self, environment: str, platform: str, packages: int) -> None:
+        """Nothing."""
+
+    def infeasible(self, environment: str, platform: str, variant: Infeasible) -> None:
+        """Nothing."""
