@@ -145,14 +145,18 @@ LockedPackage = CondaRecord | SourcePackage | PypiPackage
 class LockedEnvironment:
     """One environment: ``packages`` maps platform name → references in lock order.
 
-    ``channels``: base URLs as written; ``options`` (solve strategy, channel priority, exclude-newer…) and
-    ``indexes`` as in the file.
+    ``channels``: base URLs as written; ``options`` (solve strategy, channel priority, exclude-newer…) as in the
+    file; ``indexes``: the keys ``indexes`` and ``find-links`` as in the file. ``channel_env_vars``: channel →
+    names of the environment variables that its address needs.
     """
 
     channels: tuple[str, ...]
     packages: Mapping[str, tuple[Reference, ...]]
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     indexes: Mapping[str, object] | None = field(default=None, hash=False)
+    channel_env_vars: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
