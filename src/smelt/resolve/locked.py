@@ -1,0 +1,165 @@
+"""From solutions to a lock file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from smelt.lock.identity import reference_of, source_hash
+from smelt.lock.model import (
+    Lock,
+    LockedEnvironment,
+    LockedPackage,
+    LockedPlatform,
+    Reference,
+    SourceLock,
+    SourcePackage,
+)
+from smelt.resolve.model import Candidate, Solution
+from smelt.types import CondaRecord, SourceLocation, spec_name
+from smelt.workspace.model import EffectiveEnvironment, Workspace
+
+
+class LockBuilder:
+    """Collects locked environments and the packages that they name."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._packages: dict[Reference, LockedPackage] = {}
+        self._sources: dict[str, SourceLock] = {}
+        self._environments: dict[str, dict[str, tuple[Reference, ...]]] = {}
+
+    def add(self, environment: str, platform: str, solution: Solution) -> None:
+        """An environment as it was solved for a platform."""
+        self._environments.setdefault(environment, {})[platform] = self._references(solution)
+
+    def keep(self, environment: str, platform: str, lock: Lock) -> None:
+        """An environment as it stands in an older lock, with all that its packages were built with."""
+        references = lock.environments[environment].packages[platform]
+        self._environments.setdefault(environment, {})[platform] = references
+        waiting = list(references)
+        while waiting:
+            reference = waiting.pop()
+            if reference in self._packages:
+                continue
+            package = lock.packages[reference]
+            self._packages[reference] = package
+            if isinstance(package, SourcePackage):
+                waiting += [*package.build_packages, *package.host_packages]
+                if package.identifier in lock.sources:
+                    self._sources[package.identifier] = lock.sources[package.identifier]
+
+    def finish(self) -> Lock:
+        """The lock: environments and platforms of the workspace that were added or kept."""
+        workspace = self._workspace
+        environments = {
+            name: LockedEnvironment(
+                channels=_channels(workspace, name),
+                packages={p.name: packages[p.name] for p in workspace.platforms if p.name in packages},
+                options=_options(workspace, name),
+            )
+            for name, packages in self._environments.items()
+        }
+        used = {platform for packages in self._environments.values() for platform in packages}
+        return Lock(
+            version=7,
+            platforms=tuple(
+                LockedPlatform(
+                    name=platform.name,
+                    subdir=platform.subdir,
+                    virtual_packages=tuple(str(package) for package in platform.virtual_packages),
+                )
+                for platform in workspace.platforms
+                if platform.name in used
+            ),
+            environments=environments,
+            packages=self._packages,
+            sources=self._sources,
+        )
+
+    def _references(self, solution: Solution) -> tuple[Reference, ...]:
+        found: list[Reference] = []
+        for record in solution.records:
+            candidate = solution.chosen.get(record.name)
+            found.append(self._source(candidate) if candidate is not None else self._binary(record))
+        return tuple(sorted(found))
+
+    def _binary(self, record: CondaRecord) -> Reference:
+        reference = reference_of(record)
+        held = self._packages.get(reference)
+        # the same package may be known with run-exports (from a host environment) and without
+        if held is None or (isinstance(held, CondaRecord) and held.run_exports is None):
+            self._packages[reference] = record
+        return reference
+
+    def _source(self, candidate: Candidate) -> Reference:
+        build, host = self._references(candidate.build), self._references(candidate.host)
+        variant, metadata = candidate.variant, candidate.metadata
+        immutable = candidate.requirement.folder is None
+        package = SourcePackage(
+            name=variant.name,
+            hash=source_hash(variant.variant, build, host),
+            location=candidate.location,
+            version=variant.version if immutable else None,
+            build=variant.build if immutable else "",
+            build_number=variant.build_number if immutable else 0,
+            subdir=variant.subdir if immutable else None,
+            noarch=variant.noarch if immutable else None,
+            variants=dict(variant.variant),
+            depends=metadata.depends,
+            constrains=metadata.constrains,
+            license=variant.license,
+            license_family=variant.license_family if immutable else None,
+            run_exports=metadata.run_exports,
+            source=candidate.source,
+            source_depends=_source_depends(candidate),
+            build_packages=build,
+            host_packages=host,
+        )
+        self._packages[package.reference] = package
+        self._sources[package.identifier] = SourceLock(
+            version=variant.version,
+            build=variant.build,
+            build_number=variant.build_number,
+            subdir=variant.subdir,
+            noarch=variant.noarch,
+            backend=variant.backend,
+            backend_version=variant.backend_version,
+            metadata_digest=variant.metadata_digest,
+            profile=candidate.profile,
+            pypi=_pypi(candidate),
+            source_digest=candidate.checkout.digest,
+        )
+        return package.reference
+
+
+def _pypi(candidate: Candidate) -> str | None:
+    source = candidate.package.source
+    return source.pypi if source is not None else None
+
+
+def _source_depends(candidate: Candidate) -> Mapping[str, SourceLocation]:
+    run = {spec_name(spec) for spec in candidate.metadata.depends}
+    return {name: at for name, at in candidate.variant.source_requirements.items() if name in run}
+
+
+def _channels(workspace: Workspace, environment: str) -> tuple[str, ...]:
+    channels: dict[str, None] = {}
+    for effective in _effective(workspace, environment):
+        channels.update(dict.fromkeys(effective.channels))
+    return tuple(channels)
+
+
+def _options(workspace: Workspace, environment: str) -> dict[str, object]:
+    """Solve options as v7 writes them: only what differs from the default."""
+    options: dict[str, object] = {}
+    for effective in _effective(workspace, environment):
+        if effective.solve_strategy != "highest":
+            options["strategy"] = effective.solve_strategy
+        if effective.channel_priority != "strict":
+            options["channel-priority"] = effective.channel_priority
+    return options
+
+
+def _effective(workspace: Workspace, environment: str) -> Iterable[EffectiveEnvironment]:
+    for platform in workspace.platforms_of(environment):
+        yield workspace.effective[environment, platform.name]

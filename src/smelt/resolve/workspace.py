@@ -1,0 +1,248 @@
+"""A workspace and its old lock give a new lock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from smelt.errors import ErrorGroup, Label, ManifestError, NotSupportedError, SmeltError, SolveError
+from smelt.lock.model import BuildSource, Lock, SourcePackage
+from smelt.resolve.locked import LockBuilder
+from smelt.resolve.model import Context, Goal, ResolveReporter, Solution, SourceRequirement
+from smelt.resolve.packages import PackageLoader
+from smelt.resolve.solution import SourceSolver
+from smelt.solve.conda import CondaSolver, match_spec
+from smelt.types import CondaRecord, spec_name
+from smelt.workspace.model import Dependency, EffectiveEnvironment, Workspace
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveRequest:
+    """What to solve again.
+
+    ``keep``: environment × platform pairs whose part of ``old`` still fits and is taken over as it is.
+    ``unlock``: names of packages that need not stay at their locked version; None unlocks all.
+    """
+
+    workspace: Workspace
+    old: Lock | None = None
+    keep: frozenset[Pair] = frozenset()
+    unlock: Collection[str] | None = ()
+
+
+async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
+    """Solve what is not kept, all pairs at once, and give the whole lock.
+
+    Environments of one solve group are solved together. Raises SolveError headed by environment and platform
+    (several: ErrorGroup), ManifestError, SourceError, ChannelError, NotSupportedError.
+    """
+    workspace = request.workspace
+    check_supported(workspace)
+    solver = SourceSolver(PackageLoader(workspace, _pins(request.old)), CondaSolver())
+    builder = LockBuilder(workspace)
+    jobs: list[tuple[tuple[EffectiveEnvironment, ...], asyncio.Task[Solution]]] = []
+    for group in solve_groups(workspace):
+        for platform in workspace.platforms:
+            members = tuple(
+                workspace.effective[name, platform.name]
+                for name in group
+                if (name, platform.name) in workspace.effective
+            )
+            pairs = {(member.environment.name, platform.name) for member in members}
+            if members and not (request.old is not None and pairs <= request.keep):
+                jobs.append((members, asyncio.ensure_future(_solve(members, request, solver, reporter))))
+    results = await asyncio.gather(*(task for _, task in jobs), return_exceptions=True)
+    solved: dict[Pair, Solution] = {}
+    failures: list[SmeltError] = []
+    for (members, _), result in zip(jobs, results, strict=True):
+        if isinstance(result, SmeltError):
+            failures.append(result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            for member in members:
+                part = result if len(members) == 1 else prune(result, [d.name for d in member.dependencies])
+                solved[member.environment.name, member.platform.name] = part
+    if failures:
+        unique = list({str(each): each for each in failures}.values())
+        raise unique[0] if len(unique) == 1 else ErrorGroup(f"{len(unique)} environments cannot be solved", unique)
+    for name in workspace.environments:
+        for platform in workspace.platforms_of(name):
+            solution = solved.get((name, platform.name))
+            if solution is not None:
+                builder.add(name, platform.name, solution)
+            else:
+                assert request.old is not None
+                builder.keep(name, platform.name, request.old)
+    return builder.finish()
+
+
+def solve_groups(workspace: Workspace) -> list[tuple[str, ...]]:
+    """The environments by what is solved together: each solve group, and each environment without one."""
+    groups: dict[str, list[str]] = {}
+    for name, environment in workspace.environments.items():
+        group = f"group {environment.solve_group}" if environment.solve_group else f"environment {name}"
+        groups.setdefault(group, []).append(name)
+    return [tuple(names) for names in groups.values()]
+
+
+def check_supported(workspace: Workspace) -> None:
+    """Raise NotSupportedError for what the manifest may say and smelt cannot lock yet."""
+    for (environment, _), effective in workspace.effective.items():
+        if effective.pypi_dependencies:
+            names = ", ".join(sorted(effective.pypi_dependencies)[:3])
+            raise NotSupportedError(
+                f"environment `{environment}` has PyPI dependencies ({names}), which smelt cannot lock yet",
+                code="pypi-not-supported",
+                help="put them into a local channel with `smelt channel add-wheel` and require them as conda packages",
+            )
+
+
+async def _solve(
+    members: Sequence[EffectiveEnvironment],
+    request: ResolveRequest,
+    solver: SourceSolver,
+    reporter: ResolveReporter,
+) -> Solution:
+    name = members[0].environment.solve_group or members[0].environment.name
+    platform = members[0].platform
+    dependencies = tuple(each for member in members for each in member.dependencies)
+    constraints = tuple(each for member in members for each in member.constraints)
+    for dependency in (*dependencies, *constraints):
+        _check_spec(dependency)
+    goal = Goal(
+        specs=tuple(dict.fromkeys(each.spec.matchspec(each.name) for each in dependencies)),
+        constraints=tuple(dict.fromkeys(each.spec.matchspec(each.name) for each in constraints)),
+        sources=source_requirements(request.workspace, dependencies),
+        locked=_locked(request, members, platform.name),
+    )
+    reporter.solving(name, platform.name)
+    try:
+        solution = await solver.solve(goal, context_of(request.workspace, members))
+    except SolveError as error:
+        raise _headed(error, name, platform.name, dependencies, members) from error
+    for variant in solution.infeasible:
+        reporter.infeasible(name, platform.name, variant)
+    reporter.solved(name, platform.name, len(solution.records))
+    return solution
+
+
+def context_of(workspace: Workspace, members: Sequence[EffectiveEnvironment]) -> Context:
+    """What the solves for environments that are solved together share. Raises ManifestError for two profiles."""
+    first = members[0]
+    profiles = {member.profile.name if member.profile else None for member in members}
+    if len(profiles) > 1:
+        names = ", ".join(sorted(str(profile) for profile in profiles))
+        raise ManifestError(
+            f"the environments of solve group `{first.environment.solve_group}` have different profiles: {names}",
+            code="manifest-profile-conflict",
+            help="give environments with different profiles different solve groups",
+        )
+    variants: dict[str, tuple[str, ...]] = {}
+    for member in members:
+        variants.update({key: tuple(values) for key, values in member.variants.items()})
+    return Context(
+        channels=tuple(dict.fromkeys(channel for member in members for channel in member.channels)),
+        subdir=first.platform.subdir,
+        virtual_packages=first.platform.virtual_packages,
+        channel_priority=first.channel_priority,
+        strategy=first.solve_strategy,
+        exclude_newer=first.exclude_newer,
+        variants=tuple(sorted(variants.items())),
+        profile=first.profile,
+        variant_constraints=workspace.variant_constraints,
+    )
+
+
+def source_requirements(workspace: Workspace, dependencies: Sequence[Dependency]) -> tuple[SourceRequirement, ...]:
+    """The source packages among the dependencies of an environment."""
+    found: dict[tuple[str, str], SourceRequirement] = {}
+    for dependency in dependencies:
+        location = dependency.spec.location
+        if location is not None:
+            requirement = SourceRequirement(name=dependency.name, location=location, base=workspace.root)
+            found[requirement.name, requirement.identity] = requirement
+    return tuple(found.values())
+
+
+def prune(solution: Solution, roots: Sequence[str]) -> Solution:
+    """What of ``solution`` the packages called ``roots`` need, themselves included."""
+    by_name = {record.name: record for record in solution.records}
+    kept: dict[str, CondaRecord] = {}
+    waiting = [root for root in roots if root in by_name]
+    while waiting:
+        name = waiting.pop()
+        if name in kept:
+            continue
+        kept[name] = by_name[name]
+        needs = (*by_name[name].depends, *(d for extra in by_name[name].extra_depends.values() for d in extra))
+        waiting += [need for need in map(spec_name, needs) if need in by_name]
+    return Solution(
+        records=tuple(kept[name] for name in sorted(kept)),
+        chosen={name: candidate for name, candidate in solution.chosen.items() if name in kept},
+        infeasible=solution.infeasible,
+    )
+
+
+def _pins(old: Lock | None) -> dict[tuple[str, str], BuildSource]:
+    if old is None:
+        return {}
+    return {
+        (package.name, package.location): package.source
+        for package in old.packages.values()
+        if isinstance(package, SourcePackage) and package.source is not None
+    }
+
+
+def _locked(
+    request: ResolveRequest, members: Sequence[EffectiveEnvironment], platform: str
+) -> tuple[CondaRecord, ...]:
+    """The binary packages to stay with, where they can."""
+    if request.old is None or request.unlock is None:
+        return ()
+    found: dict[str, CondaRecord] = {}
+    for member in members:
+        for package in request.old.packages_of(member.environment.name, platform) or ():
+            if isinstance(package, CondaRecord) and package.name not in request.unlock:
+                found.setdefault(package.name, package)
+    return tuple(found.values())
+
+
+def _check_spec(dependency: Dependency) -> None:
+    """Raise ManifestError at the place of a requirement that is no MatchSpec."""
+    spec = dependency.spec.matchspec(dependency.name)
+    try:
+        match_spec(spec)
+    except SolveError as error:
+        labels = [Label(place=dependency.place)] if dependency.place is not None else []
+        raise ManifestError(error.message, code="manifest-spec", labels=labels) from error
+
+
+def _headed(
+    error: SolveError,
+    name: str,
+    platform: str,
+    dependencies: Sequence[Dependency],
+    members: Sequence[EffectiveEnvironment],
+) -> SolveError:
+    """The same error under a line that says which environment and platform, pointing at what was required."""
+    text = "\n".join(error.notes)
+    mentioned: Mapping[str, Dependency] = {
+        each.name: each for each in dependencies if each.place is not None and each.name in text
+    }
+    labels = [Label(place=each.place, message="required here") for each in mentioned.values() if each.place][:5]
+    notes = list(error.notes)
+    if "__" in text:
+        assumed = ", ".join(str(package) for package in members[0].platform.virtual_packages)
+        notes.append(f"virtual packages assumed for {platform}: {assumed or 'none'}")
+    kind = "solve group" if members[0].environment.solve_group else "environment"
+    return SolveError(
+        f"{kind} `{name}` cannot be solved for {platform}",
+        code=error.kind,
+        labels=labels,
+        notes=notes,
+        help=error.help,
+    )
