@@ -89,6 +89,12 @@ def solve_groups(workspace: Workspace) -> list[tuple[str, ...]]:
     return [tuple(names) for names in groups.values()]
 
 
+def members_of(workspace: Workspace, pair: Pair) -> tuple[EffectiveEnvironment, ...]:
+    """The environments that are solved together with ``pair``, itself included, on its platform."""
+    group = next(names for names in solve_groups(workspace) if pair[0] in names)
+    return tuple(workspace.effective[name, pair[1]] for name in group if (name, pair[1]) in workspace.effective)
+
+
 def check_supported(workspace: Workspace) -> None:
     """Raise NotSupportedError for what the manifest may say and smelt cannot lock yet."""
     for (environment, _), effective in workspace.effective.items():
@@ -97,7 +103,7 @@ def check_supported(workspace: Workspace) -> None:
             raise NotSupportedError(
                 f"environment `{environment}` has PyPI dependencies ({names}), which smelt cannot lock yet",
                 code="pypi-not-supported",
-                help="put them into a local channel with `smelt channel add-wheel` and require them as conda packages",
+                help="put them into a local channel (`smelt channel add-wheel`) and require them as conda packages",
             )
 
 

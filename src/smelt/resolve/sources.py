@@ -1,0 +1,115 @@
+"""The source packages of a lock, found again in the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from smelt.errors import LockOutdatedError
+from smelt.lock.model import Lock, Reference, SourcePackage
+from smelt.resolve.model import Context, SourceRequirement
+from smelt.resolve.packages import LoadedPackage, PackageLoader
+from smelt.resolve.workspace import Pair, context_of, members_of, source_requirements
+from smelt.source.model import RenderedVariant
+from smelt.workspace.model import Workspace
+
+MISSING = "missing"
+"""The metadata digest of a locked variant that its package no longer has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedVariant:
+    """A locked source package with its package and its rendered variant as they are now."""
+
+    locked: SourcePackage
+    loaded: LoadedPackage
+    variant: RenderedVariant
+    context: Context
+
+
+class LockedSources:
+    """Finds what locked source packages are today; every package is loaded and rendered once."""
+
+    def __init__(self, workspace: Workspace, lock: Lock, loader: PackageLoader) -> None:
+        self._workspace = workspace
+        self._lock = lock
+        self._loader = loader
+        self._contexts: dict[Pair, Context] = {}
+        self._known: dict[Pair, dict[tuple[str, str], SourceRequirement]] = {}
+
+    def find(self, pair: Pair, package: SourcePackage) -> LockedVariant | None:
+        """What ``package``, locked for ``pair``, is today; None if the workspace has no such variant any more.
+
+        Raises what loading and rendering raise.
+        """
+        requirement = self._requirements(pair).get((package.name, package.location))
+        if requirement is None:
+            return None
+        context = self._context(pair)
+        wanted = {key: str(value) for key, value in package.variants.items()}
+        for variant in self._loader.render(requirement, context):
+            if {key: str(value) for key, value in variant.variant.items()} == wanted:
+                loaded = self._loader.load(requirement)
+                return LockedVariant(locked=package, loaded=loaded, variant=variant, context=context)
+        return None
+
+    def must_find(self, pair: Pair, package: SourcePackage) -> LockedVariant:
+        """Like ``find``; raises LockOutdatedError where there is none."""
+        found = self.find(pair, package)
+        if found is None:
+            raise LockOutdatedError(
+                f"environment `{pair[0]}` is locked with a variant of source package `{package.name}` "
+                "that the workspace no longer has",
+                help="run `smelt lock`",
+            )
+        return found
+
+    def of(self, pair: Pair) -> list[SourcePackage]:
+        """All source packages that an environment has on a platform, those it is built with included."""
+        found: dict[Reference, SourcePackage] = {}
+        environment = self._lock.environments.get(pair[0])
+        waiting = list(environment.packages.get(pair[1], ())) if environment is not None else []
+        while waiting:
+            reference = waiting.pop(0)
+            package = self._lock.packages[reference]
+            if isinstance(package, SourcePackage) and reference not in found:
+                found[reference] = package
+                waiting += [*package.build_packages, *package.host_packages]
+        return list(found.values())
+
+    def digests(self, pairs: Iterable[Pair]) -> dict[str, str]:
+        """By identifier, the metadata digest that each locked source package has today."""
+        found: dict[str, str] = {}
+        for pair in pairs:
+            if pair not in self._workspace.effective:
+                continue
+            for package in self.of(pair):
+                today = self.find(pair, package)
+                found[package.identifier] = today.variant.metadata_digest if today is not None else MISSING
+        return found
+
+    def _context(self, pair: Pair) -> Context:
+        found = self._contexts.get(pair)
+        if found is None:
+            found = context_of(self._workspace, members_of(self._workspace, pair))
+            self._contexts[pair] = found
+        return found
+
+    def _requirements(self, pair: Pair) -> dict[tuple[str, str], SourceRequirement]:
+        """Every source package that the environment can reach, by name and location text."""
+        found = self._known.get(pair)
+        if found is not None:
+            return found
+        found = {}
+        effective = self._workspace.effective.get(pair)
+        waiting = list(source_requirements(self._workspace, effective.dependencies)) if effective else []
+        while waiting:
+            requirement = waiting.pop()
+            key = (requirement.name, self._loader.load(requirement).location)
+            if key in found:
+                continue
+            found[key] = requirement
+            for variant in self._loader.render(requirement, self._context(pair)):
+                waiting += self._loader.requirements_of(requirement, variant)
+        self._known[pair] = found
+        return found
