@@ -1,0 +1,63 @@
+"""The small files that make a prefix and ``.pixi`` what the reference expects.
+
+Source: the reference's ``pixi_core`` (environment files), ``conda run`` (``history``).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from smelt.install.request import InstallRequest
+from smelt.install.state import conda_meta
+
+REFERENCE_VERSION = "0.77.0"
+_GITIGNORE = "*\n!config.toml\n"
+_CONDAPACKAGEIGNORE = ".pixi\n!.pixi/config.toml\n"
+_HISTORY = "// not relevant for pixi but for `conda run -p`"
+
+
+def prepare_state_folder(state_folder: Path) -> None:
+    """Make ``.pixi`` with its ignore files; existing ones are kept. Raises OSError."""
+    state_folder.mkdir(parents=True, exist_ok=True)
+    for name, text in ((".gitignore", _GITIGNORE), (".condapackageignore", _CONDAPACKAGEIGNORE)):
+        path = state_folder / name
+        if not path.exists():
+            path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_environment_files(request: InstallRequest) -> None:
+    """Write ``conda-meta``'s ``pixi``, ``pixi_env_prefix`` and ``history``. Raises OSError.
+
+    ``environment_lock_file_hash`` is the value with which the reference itself marks "look again": its hash is over
+    its own in-memory form of the lock, and a wrong one would make it trust a prefix it must not.
+    """
+    folder = conda_meta(request.prefix)
+    platform: dict[str, object] = {
+        "subdir": request.subdir,
+        "virtual_packages": [_virtual_package(p.name, p.version, p.build) for p in request.virtual_packages],
+    }
+    data: dict[str, object] = {
+        "manifest_path": str(request.manifest_path or ""),
+        "environment_name": request.environment,
+        "pixi_version": REFERENCE_VERSION,
+        "environment_lock_file_hash": "invalid-hash",
+        "resolved_platform": platform,
+        "minimum_supported_platform": None,
+    }
+    (folder / "pixi").write_text(json.dumps(data, indent=2), encoding="utf-8", newline="\n")
+    (folder / "pixi_env_prefix").write_text(str(folder), encoding="utf-8", newline="\n")
+    (folder / "history").write_text(_HISTORY, encoding="utf-8", newline="\n")
+
+
+def recorded_prefix(prefix: Path) -> Path | None:
+    """Where the environment was when it was installed, as ``pixi_env_prefix`` says; None if it does not say."""
+    try:
+        text = (conda_meta(prefix) / "pixi_env_prefix").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return Path(text).parent if text else None
+
+
+def _virtual_package(name: str, version: str, build: str) -> str:
+    return f"{name}={version}={build}"

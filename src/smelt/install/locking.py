@@ -1,0 +1,83 @@
+"""Locks on files that coroutines wait for, and that other programs (rattler, the reference) take too."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+_FIRST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.1
+
+
+@asynccontextmanager
+async def exclusive(
+    path: Path, purpose: str | None = None, waiting: Callable[[str], None] | None = None
+) -> AsyncGenerator[int]:
+    """Hold an exclusive lock on the file ``path`` (made if missing, never removed); gives its descriptor.
+
+    Unlike ``smelt.fs.hold`` it does not block the event loop, and two coroutines of one process exclude each other.
+    The operating system frees the lock when the process dies, however it dies. With ``purpose`` the holder is
+    written beside the lock; ``waiting`` is called once, with a message that names the holder, if the lock is not
+    free. ``flock`` on POSIX, ``LockFile`` of the first byte on Windows: both exclude rattler's own locks.
+    Raises OSError where the file cannot be opened.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder = path.with_name(path.name + ".holder")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        pause = _FIRST_PAUSE
+        told = False
+        while not _try_lock(descriptor):
+            if waiting is not None and not told:
+                told = True
+                waiting(f"waiting for {_read(holder)} ({path})")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        try:
+            if purpose is not None:
+                holder.write_text(f"process {os.getpid()}, {purpose}\n", encoding="utf-8")
+            yield descriptor
+        finally:
+            _unlock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8").strip() or "another process"
+    except OSError:
+        return "another process"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

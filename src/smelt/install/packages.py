@@ -1,0 +1,380 @@
+"""Extracted packages in rattler's package cache: are they whole, and how they get there.
+
+rattler trusts an entry of its cache once it is there: it compares the recorded hash of the archive, but looks at
+no file, takes an entry without a hash for any build of that name, never checks the hash of an archive named by
+``file://``, and records the new hash of an entry *before* it replaces it. So every package that is about to be
+linked is looked at here first, and fetched, checked against its hash before it is opened, and put in its place in
+one step. Until all packages of an installation are in the cache, its prefix is not touched.
+
+Layout of the cache (rattler_cache): ``pkgs/<name>-<version>-<build>/`` and beside it ``….lock``: a revision (8
+bytes, big-endian) and the archive's sha256 (32 bytes, where it is known).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from smelt.errors import CacheError, ChannelError, InstallError, NotSupportedError
+from smelt.fs import remove_tree
+from smelt.install.locking import exclusive
+from smelt.install.request import InstallReporter
+from smelt.types import CondaRecord, sha256_file
+
+if TYPE_CHECKING:
+    from rattler.networking.client import Client
+
+PACKAGES = "pkgs"
+_STAGING = ".smelt-staging"
+_AT_ONCE = 50
+_ATTEMPTS = 3
+_REVISION_LENGTH = 8
+
+
+def segment(record: CondaRecord) -> str:
+    """The name of a package's folder in the cache. Raises InstallError for one that is no plain file name."""
+    name = f"{record.name}-{record.version}-{record.build}"
+    if name in (".", "..") or any(c in "/\\:" or ord(c) < 32 for c in name):
+        raise InstallError(
+            f"the channel describes a package with the impossible name {name!r}",
+            code="hostile-package",
+            notes=[record.url],
+            help="do not install from this channel, and tell whoever keeps it",
+        )
+    return name
+
+
+def entry_problem(cache: Path, record: CondaRecord, *, thorough: bool = False) -> str | None:
+    """Why the cache's entry for ``record`` cannot be used, or None if it is whole.
+
+    Every file is looked at (there, right kind, right size); content is read only of files that changed after they
+    were extracted, or of all with ``thorough``.
+    """
+    entry = cache / PACKAGES / segment(record)
+    try:
+        extracted = entry.stat()
+        lock = Path(f"{entry}.lock")
+        recorded = lock.read_bytes()[_REVISION_LENGTH:].hex()
+        recorded_at = lock.stat().st_mtime_ns
+    except OSError:
+        return "not there"
+    if record.sha256 is not None and recorded != record.sha256:
+        return "of another build"
+    if extracted.st_ctime_ns < recorded_at:
+        return "left half-replaced by a process that was killed"
+    try:
+        json.loads((entry / "info" / "index.json").read_bytes())
+        listing = json.loads((entry / "info" / "paths.json").read_bytes())
+        paths = cast("list[dict[str, object]]", listing["paths"])
+    except FileNotFoundError as error:
+        if Path(str(error.filename)).name == "paths.json" and (entry / "info" / "files").is_file():
+            return None  # a package from before paths.json says nothing to compare with
+        return f"without {error.filename}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"unreadable ({error})"
+    root = str(entry)
+    for path in paths:
+        problem = _file_problem(root, path, extracted.st_ctime_ns, thorough)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _file_problem(root: str, path: dict[str, object], extracted_at: int, thorough: bool) -> str | None:
+    name = str(path.get("_path"))
+    if ".." in name or name.startswith(("/", "\\")) or name[1:2] == ":":
+        raise InstallError(
+            f"a package would write outside the environment: {name!r}",
+            code="hostile-package",
+            notes=[root],
+            help="do not install from its channel, and tell whoever keeps it",
+        )
+    file = f"{root}/{name}"
+    kind = path.get("path_type", "hardlink")
+    try:
+        found = os.lstat(file)
+    except OSError:
+        return f"without {name}"
+    if kind == "softlink":
+        return None if stat.S_ISLNK(found.st_mode) else f"changed ({name} is no link)"
+    if kind == "directory":
+        return None if stat.S_ISDIR(found.st_mode) else f"changed ({name} is no folder)"
+    if stat.S_ISLNK(found.st_mode):  # a link that is packaged as the file it points to
+        return None
+    size = path.get("size_in_bytes")
+    if size is not None and found.st_size != size:
+        return f"changed ({name} has {found.st_size} bytes instead of {size})"
+    expected = path.get("sha256")
+    if (thorough or found.st_mtime_ns > extracted_at) and expected is not None:
+        try:
+            same = sha256_file(Path(file)) == expected
+        except OSError as error:
+            return f"unreadable ({error})"
+        if not same:
+            return f"changed ({name} is not what was packed)"
+    return None
+
+
+async def provide(
+    cache: Path, records: Sequence[CondaRecord], reporter: InstallReporter, *, thorough: bool = False
+) -> tuple[str, ...]:
+    """See to it that the package cache holds ``records`` whole; gives the file names of those that were fetched.
+
+    Safe with any number of processes and coroutines at once: nothing is fetched twice, and an entry is replaced
+    only under rattler's own lock of the cache. Raises InstallError (``hash-mismatch``, ``archive-missing``,
+    ``hostile-package``), ChannelError (``download-failed``) and CacheError (folder not writable, disk full), each
+    naming the package's URL.
+    """
+    missing = [r for r in records if entry_problem(cache, r, thorough=thorough) is not None]
+    if not missing:
+        return ()
+    from rattler.networking.client import Client
+
+    client = Client.default_client()
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(record: CondaRecord) -> None:
+        async with gate:
+            await _fetch(cache, record, client, reporter, thorough)
+
+    tasks = [asyncio.create_task(one(record)) for record in missing]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    return tuple(record.file_name for record in missing)
+
+
+async def _fetch(
+    cache: Path, record: CondaRecord, client: Client, reporter: InstallReporter, thorough: bool
+) -> None:
+    packages = cache / PACKAGES
+    name = segment(record)
+    staging = packages / _STAGING / name
+    try:
+        async with exclusive(
+            packages / _STAGING / f"{name}.lock", f"fetching {record.file_name}", reporter.waiting
+        ):
+            if entry_problem(cache, record, thorough=thorough) is None:
+                return  # another process was faster
+            reporter.fetching(record.file_name, record.size)
+            remove_tree(staging)  # of a process that was killed
+            staging.mkdir()
+            try:
+                archive = await _archive(record, staging, client, reporter)
+                await _check_hash(record, archive)
+                await _extract(record, archive, staging / "package", client)
+                _check_identity(record, staging / "package")
+                _check_entry_points(record, staging / "package")
+                async with exclusive(packages / ".cache.lock"):
+                    _replace_entry(packages / name, staging, record)
+            finally:
+                remove_tree(staging)
+            reporter.fetched(record.file_name)
+    except OSError as error:
+        raise _cache_error(error, record, packages) from error
+
+
+async def _archive(record: CondaRecord, staging: Path, client: Client, reporter: InstallReporter) -> Path:
+    """The archive of ``record`` as a file: where it is, or downloaded into ``staging``."""
+    url = urlsplit(record.url)
+    if url.scheme == "file":
+        path = Path(url2pathname(url.path if not url.netloc else f"//{url.netloc}{url.path}"))
+        if not path.is_file():
+            raise InstallError(
+                f"the package {record.file_name} is no longer there",
+                code="archive-missing",
+                notes=[record.url],
+                help="solve again (`smelt lock`), or put the file back",
+            )
+        return path
+    if url.scheme not in ("http", "https"):
+        raise NotSupportedError(
+            f"cannot fetch packages by `{url.scheme}:`",
+            notes=[_redacted(record.url)],
+            help="use http, https or file",
+        )
+    return await _download(record, staging / record.file_name, client, reporter)
+
+
+async def _download(record: CondaRecord, path: Path, client: Client, reporter: InstallReporter) -> Path:
+    from rattler.package_streaming import download_to_path
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        watcher = asyncio.create_task(_watch(path, record.file_name, reporter))
+        try:
+            await download_to_path(client, record.url, path)
+            return path
+        except RuntimeError as error:  # no connection, or an answer that is an error: the client has retried
+            raise _download_error(record, str(error)) from error
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            if attempt == _ATTEMPTS:  # the connection broke in the middle
+                raise _download_error(record, str(error)) from error
+            await asyncio.sleep(attempt)
+        finally:
+            watcher.cancel()
+    raise AssertionError("unreachable")
+
+
+async def _watch(path: Path, name: str, reporter: InstallReporter) -> None:
+    while True:
+        await asyncio.sleep(0.1)
+        if path.exists():
+            reporter.fetched_bytes(name, path.stat().st_size)
+
+
+async def _check_hash(record: CondaRecord, archive: Path) -> None:
+    algorithm, expected = ("sha256", record.sha256) if record.sha256 else ("md5", record.md5)
+    if expected is None:
+        return
+    actual = await asyncio.to_thread(_hash, archive, algorithm)
+    if actual != expected:
+        local = record.url.startswith("file:")
+        raise InstallError(
+            f"{record.file_name} is not the package that was locked",
+            code="hash-mismatch",
+            notes=[_redacted(record.url), f"expected {algorithm} {expected}\nfound    {algorithm} {actual}"],
+            help=(
+                "the file was replaced: solve again (`smelt lock`), or put the right file back"
+                if local
+                else "the channel or the way to it changed the file: do not use it before you know why; "
+                "`smelt lock` accepts the new file"
+            ),
+        )
+
+
+def _hash(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+async def _extract(record: CondaRecord, archive: Path, target: Path, client: Client) -> None:
+    from rattler.package_streaming import download_and_extract
+
+    try:
+        # the coroutine, also for a file: rattler's `extract` holds the interpreter's lock all the time
+        await download_and_extract(client, archive.absolute().as_uri(), target)
+    except OSError as error:
+        if _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise _cache_error(error, record, target) from error
+        raise InstallError(
+            f"{record.file_name} cannot be unpacked",
+            code="bad-archive",
+            notes=[_redacted(record.url), str(error)],
+            help="the archive is damaged or not a conda package: have it built or uploaded again",
+        ) from error
+
+
+def _check_identity(record: CondaRecord, package: Path) -> None:
+    try:
+        index: object = json.loads((package / "info" / "index.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise InstallError(
+            f"{record.file_name} is not a conda package: it has no readable info/index.json",
+            code="bad-archive",
+            notes=[_redacted(record.url), str(error)],
+        ) from error
+    found = cast("dict[str, object]", index if isinstance(index, dict) else {})
+    name = str(found.get("name", "")).lower()
+    if (name, str(found.get("version")), str(found.get("build"))) != (record.name, record.version, record.build):
+        raise InstallError(
+            f"{record.file_name} holds another package: {name} {found.get('version')} {found.get('build')}",
+            code="bad-archive",
+            notes=[_redacted(record.url)],
+            help="the channel's index does not fit its files: index the channel again",
+        )
+
+
+def _check_entry_points(record: CondaRecord, package: Path) -> None:
+    """Entry points become files in ``bin``: their names must be plain ones."""
+    try:
+        link = json.loads((package / "info" / "link.json").read_bytes())
+        noarch: object = link.get("noarch", {})
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, AttributeError) as error:
+        raise InstallError(
+            f"{record.file_name} has an unreadable info/link.json", code="bad-archive", notes=[str(error)]
+        ) from error
+    table = cast("dict[str, object]", noarch if isinstance(noarch, dict) else {})
+    for point in cast("list[object]", table.get("entry_points") or []):
+        command = str(point).partition("=")[0].strip()
+        if command in ("", ".", "..") or any(c in "/\\:" or ord(c) < 32 for c in command):
+            raise InstallError(
+                f"{record.file_name} has the hostile entry point {str(point)!r}",
+                code="hostile-package",
+                notes=[_redacted(record.url)],
+                help="do not install from its channel, and tell whoever keeps it",
+            )
+
+
+def _replace_entry(entry: Path, staging: Path, record: CondaRecord) -> None:
+    """Put the extracted package in its place; at no moment does an entry carry another's hash."""
+    lock = Path(f"{entry}.lock")
+    revision = 0
+    try:
+        if entry.exists():
+            entry.replace(staging / "old")
+        revision = int.from_bytes(lock.read_bytes()[:_REVISION_LENGTH], "big")
+    except FileNotFoundError:
+        pass
+    lock.write_bytes((revision + 1).to_bytes(_REVISION_LENGTH, "big") + bytes.fromhex(record.sha256 or ""))
+    package = staging / "package"
+    os.utime(package)  # so that its ctime is later than the lock's mtime on every file system
+    package.replace(entry)
+
+
+def _download_error(record: CondaRecord, text: str) -> ChannelError:
+    return ChannelError(
+        f"cannot download {record.file_name}",
+        code="download-failed",
+        notes=[_redacted(record.url), text],
+        help="check the connection and that the channel still has this file; if it is gone, solve again "
+        "(`smelt lock`)",
+    )
+
+
+def _cache_error(error: Exception, record: CondaRecord, folder: Path) -> CacheError:
+    number = _errno(error)
+    full = number in (errno.ENOSPC, errno.EDQUOT)
+    return CacheError(
+        f"no space left for {record.file_name} in the package cache"
+        if full
+        else f"cannot put {record.file_name} into the package cache",
+        code="disk-full" if full else "cache",
+        notes=[f"{folder}: {error}"],
+        help="free some space" if full else "see that the folder can be written, or set PIXI_CACHE_DIR to another",
+    )
+
+
+def _errno(error: Exception) -> int | None:
+    """The error number, also where rattler only left it in the text (``os error 28``)."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    _, _, rest = str(error).rpartition("(os error ")
+    digits = rest.partition(")")[0]
+    return int(digits) if digits.isdigit() else None
+
+
+def _redacted(url: str) -> str:
+    """``url`` without user, password and token."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    path = parts.path
+    if path.startswith("/t/"):
+        path = "/t/*****" + path[3:].partition("/")[1] + path[3:].partition("/")[2]
+    return parts._replace(netloc=host, path=path).geturl()

@@ -1,0 +1,323 @@
+"""Making a prefix hold exactly the packages it must hold, whatever state it is in."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from smelt.errors import CacheError, InstallError
+from smelt.fs import cache_root
+from smelt.install.layout import prepare_state_folder, recorded_prefix, write_environment_files
+from smelt.install.locking import exclusive
+from smelt.install.packages import PACKAGES, provide
+from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
+from smelt.install.state import (
+    FINGERPRINT,
+    PrefixState,
+    conda_meta,
+    content_key,
+    is_complete_fingerprint,
+    is_current,
+    is_unfinished,
+    read_fingerprint,
+    read_state,
+    record_files,
+    write_fingerprint,
+    write_state,
+)
+from smelt.install.verify import Damage, clear, verify, wipe
+from smelt.types import NOARCH, platform_family
+
+
+async def install(request: InstallRequest, reporter: InstallReporter | None = None) -> InstallResult:
+    """Make ``request.prefix`` hold exactly ``request.records``.
+
+    Nothing is touched where the prefix's markers say that it does already (``smelt.install.state.is_current``), no
+    package is to be reinstalled and ``verify`` is not asked for. Otherwise the packages that are new are brought
+    into the cache first; until all are there the prefix is as it was. Then the prefix is marked as unfinished,
+    changed by rattler, and marked as finished.
+
+    A prefix that was left unfinished (by a killed process, ours or the reference's), that was moved, or whose
+    records cannot be read is emptied and linked anew from the cache: rattler would leave files that no record
+    names, and would write through hard links into the cache where such a file is in its way. A prefix that another
+    tool changed is compared with its records, and damaged packages are linked anew.
+
+    May be killed at any moment; the next call repairs. Cancelling stops it while it fetches; once the prefix is
+    being changed, that is finished first. Calls for one prefix wait for each other.
+    Raises InstallError, ChannelError, CacheError and NotSupportedError.
+    """
+    reporter = reporter or SilentReporter()
+    prefix = request.prefix
+    force = bool(request.reinstall) or request.verify
+    if not force and is_current(prefix, request.digest):
+        return InstallResult(prefix=prefix, digest=request.digest, changed=False)
+    _check_records(request)
+    try:
+        if request.state_folder is not None:
+            prepare_state_folder(request.state_folder)
+        async with AsyncExitStack() as stack:
+            purpose = f"installing environment '{request.environment}'"
+            await stack.enter_async_context(exclusive(_lock_path(request), purpose, reporter.waiting))
+            if not force and is_current(prefix, request.digest):  # somebody else was faster
+                return InstallResult(prefix=prefix, digest=request.digest, changed=False)
+            return await _install_locked(request, reporter, stack)
+    except OSError as error:
+        raise _prefix_error(error.errno, str(error), prefix) from error
+
+
+async def _install_locked(
+    request: InstallRequest, reporter: InstallReporter, stack: AsyncExitStack
+) -> InstallResult:
+    prefix = request.prefix
+    cache = request.cache or cache_root()
+    before = read_state(prefix)
+    installed = before.packages if before is not None else None
+    damages: list[Damage] = []
+    reason = _reason_to_start_anew(prefix, before)
+    if reason is None and record_files(prefix) and (request.verify or not _is_ours(prefix, before)):
+        damages = verify(prefix, content=request.verify)
+        if any(damage.package is None for damage in damages):
+            reason = str(damages[0])
+        elif not _is_ours(prefix, before):
+            installed = None
+    damaged = {damage.package for damage in damages if damage.package is not None}
+    again = request.reinstall | damaged
+    wanted = {record.name: content_key(record) for record in request.records}
+    same = before is not None and before.digest == request.digest and installed == wanted
+    if same and reason is None and not again and _is_ours(prefix, before):
+        return InstallResult(prefix=prefix, digest=request.digest, changed=False)
+    changed = [
+        record
+        for record in request.records
+        if reason is not None
+        or installed is None
+        or record.name in again
+        or installed.get(record.name) != content_key(record)
+    ]
+    thorough = bool(again) or request.verify
+    await provide(cache, changed, reporter, thorough=thorough)
+
+    conda_meta(prefix).mkdir(parents=True, exist_ok=True)
+    peer = await _peer_lock(prefix, reporter, stack)
+    plan = _Plan(again=again, damages=tuple(damages), start_anew=reason, cache=cache, peer=peer)
+    # rattler's threads go on linking after a cancellation: let them finish before the locks are given up
+    task = asyncio.create_task(_change(request, plan, reporter))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What is to be done to a prefix; ``peer`` is the descriptor of the reference's marker."""
+
+    again: frozenset[str]
+    damages: tuple[Damage, ...]
+    start_anew: str | None
+    cache: Path
+    peer: int
+
+
+async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporter) -> InstallResult:
+    prefix = request.prefix
+    inherited = read_fingerprint(prefix)
+    write_state(prefix, PrefixState(status="installing", digest=request.digest, prefix=str(prefix)))
+    write_fingerprint(plan.peer, None)
+    if plan.start_anew is not None:
+        wipe(prefix)
+    else:
+        clear(prefix, plan.damages)
+    linked, removed = await _link(request, plan, reporter)
+    write_environment_files(request)
+    untouched = not linked and not removed and is_complete_fingerprint(inherited)
+    write_fingerprint(plan.peer, inherited if untouched else request.digest)
+    finished = PrefixState(
+        status="installed",
+        digest=request.digest,
+        prefix=str(prefix),
+        packages={record.name: content_key(record) for record in request.records},
+        records=record_files(prefix),
+        fingerprint=read_fingerprint(prefix),
+    )
+    _check_complete(request, finished)
+    write_state(prefix, finished)
+    return InstallResult(
+        prefix=prefix,
+        digest=request.digest,
+        changed=True,
+        linked=tuple(sorted(linked)),
+        removed=tuple(sorted(removed)),
+        repaired=plan.start_anew or (_summary(plan.damages) if plan.damages else None),
+        skipped_scripts=() if request.link_scripts else _skipped_scripts(request, linked),
+    )
+
+
+def _reason_to_start_anew(prefix: Path, state: PrefixState | None) -> str | None:
+    if is_unfinished(prefix, state):
+        return "its last installation was cut off"
+    recorded = recorded_prefix(prefix)
+    if recorded is not None and recorded != prefix and record_files(prefix):
+        return f"it was moved from {recorded}"
+    return None
+
+
+def _is_ours(prefix: Path, state: PrefixState | None) -> bool:
+    """Whether the prefix is as we left it, as far as markers tell."""
+    return (
+        state is not None
+        and state.status == "installed"
+        and state.fingerprint == read_fingerprint(prefix)
+        and state.records == record_files(prefix)
+    )
+
+
+async def _link(request: InstallRequest, plan: _Plan, reporter: InstallReporter) -> tuple[list[str], list[str]]:
+    """Let rattler do it; gives the names of the packages that it linked and that it removed."""
+    import rattler
+    from rattler import exceptions
+
+    from smelt.solve.records import to_rattler
+
+    listener = _Listener(reporter)
+    try:
+        await rattler.install(
+            records=[to_rattler(record) for record in request.records],
+            target_prefix=request.prefix,
+            cache_dir=plan.cache / PACKAGES,
+            reinstall_packages=set(plan.again) if plan.start_anew is None else set(),
+            platform=rattler.Platform(request.subdir),  # pyright: ignore[reportArgumentType]
+            execute_link_scripts=request.link_scripts,
+            show_progress=False,
+            reporter=cast(Any, listener),
+        )
+    except (exceptions.InstallerError, exceptions.TransactionError, exceptions.IoError) as error:
+        raise _rattler_error(request, str(error)) from error
+    names = {record.name for record in request.records}
+    return listener.linked, [name for name in listener.unlinked if name not in names]
+
+
+class _Listener:
+    """rattler's reporter: it takes any object, and calls what it finds there.
+
+    Exceptions raised here would be swallowed by rattler, so nothing here does more than note names.
+    """
+
+    def __init__(self, reporter: InstallReporter) -> None:
+        self._reporter = reporter
+        self.linked: list[str] = []
+        self.unlinked: list[str] = []
+
+    def on_transaction_start(self, total_operations: int) -> None:
+        self._reporter.linking(total_operations)
+
+    def on_unlink_start(self, operation: int, package_name: str) -> int:
+        self.unlinked.append(package_name)
+        return len(self.unlinked) - 1
+
+    def on_link_start(self, operation: int, package_name: str) -> int:
+        self.linked.append(package_name)
+        return len(self.linked) - 1
+
+    def on_link_complete(self, index: int) -> None:
+        self._reporter.linked(self.linked[index])
+
+
+async def _peer_lock(prefix: Path, reporter: InstallReporter, stack: AsyncExitStack) -> int:
+    """Keep the reference out of the prefix; gives the descriptor of its marker.
+
+    On Windows its lock cannot be shared with a writer of the file, so there only its marker is written.
+    """
+    path = conda_meta(prefix) / FINGERPRINT
+    if sys.platform == "win32":
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY)
+        stack.callback(os.close, descriptor)
+        return descriptor
+    return await stack.enter_async_context(exclusive(path, None, reporter.waiting))
+
+
+def _lock_path(request: InstallRequest) -> Path:
+    """Outside the prefix, which may be wiped or removed."""
+    if request.state_folder is not None:
+        return request.state_folder / "smelt" / "locks" / f"{request.environment}.lock"
+    return request.prefix.parent / f".{request.prefix.name}.lock"
+
+
+def _check_records(request: InstallRequest) -> None:
+    seen: dict[str, str] = {}
+    for record in request.records:
+        if record.name in seen:
+            raise InstallError(
+                f"environment `{request.environment}` would hold two packages called {record.name}",
+                notes=[seen[record.name], record.url],
+                help="the lock file is damaged: solve again (`smelt lock`)",
+            )
+        seen[record.name] = record.url
+        if record.subdir not in (request.subdir, NOARCH):
+            raise InstallError(
+                f"{record.file_name} is for {record.subdir}, environment `{request.environment}` is for "
+                f"{request.subdir}",
+                notes=[record.url],
+            )
+
+
+def _check_complete(request: InstallRequest, state: PrefixState) -> None:
+    if len(state.records) != len(request.records):
+        raise InstallError(
+            f"environment `{request.environment}` has {len(state.records)} packages after installing "
+            f"{len(request.records)}",
+            notes=[str(request.prefix)],
+            help="another program changed it meanwhile; try again",
+        )
+
+
+def _skipped_scripts(request: InstallRequest, linked: list[str]) -> tuple[str, ...]:
+    windows = platform_family(request.subdir) == "win"
+    pattern = "Scripts/.{}-post-link.bat" if windows else "bin/.{}-post-link.sh"
+    scripts = [pattern.format(name) for name in sorted(linked)]
+    return tuple(script for script in scripts if (request.prefix / script).exists())
+
+
+def _summary(damages: tuple[Damage, ...]) -> str:
+    first = str(damages[0])
+    return first if len(damages) == 1 else f"{first}, and {len(damages) - 1} more"
+
+
+def _rattler_error(request: InstallRequest, text: str) -> InstallError | CacheError:
+    _, _, rest = text.rpartition("(os error ")
+    digits = rest.partition(")")[0]
+    if digits.isdigit() and int(digits) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        return _prefix_error(int(digits), text, request.prefix)
+    first, *causes = text.split("\n")
+    urls = [r.url for r in request.records if f"{r.name}-{r.version}-{r.build}" in first]
+    hint = "`smelt install` starts this environment anew"
+    if "noarch python packages" in text or "python version" in text:
+        hint = "a package of pure Python needs `python` in its environment: add it to the dependencies"
+    return InstallError(
+        f"cannot install environment `{request.environment}`: {first}",
+        notes=["\n".join(causes)] * bool(causes) + urls,
+        help=hint,
+    )
+
+
+def _prefix_error(number: int | None, text: str, prefix: Path) -> InstallError:
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return InstallError(
+            f"no space left for {prefix}",
+            code="disk-full",
+            notes=[text],
+            help="free some space and run the command again: it goes on from there",
+        )
+    return InstallError(
+        f"cannot write {prefix}",
+        code="not-writable",
+        notes=[text],
+        help="see who owns the folder and whether its file system is mounted read-only",
+    )

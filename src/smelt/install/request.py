@@ -1,0 +1,103 @@
+"""What an installation is asked for, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from smelt.types import CondaRecord, VirtualPackage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallRequest:
+    """One prefix and the packages it must hold, no more and no fewer.
+
+    ``prefix`` is absolute. ``state_folder`` is the workspace's ``.pixi``, or None for a prefix that belongs to no
+    workspace. ``digest`` names ``records`` (``smelt.install.state.environment_digest``). ``cache`` is the cache
+    root (packages lie in its ``pkgs``), by default ``smelt.fs.cache_root()``. ``reinstall`` names packages that are
+    linked anew although nothing changed; ``verify`` compares every file with its package before deciding that
+    nothing is to be done. ``virtual_packages`` and ``manifest_path`` are only written down, for tools that know the
+    reference's layout.
+    """
+
+    prefix: Path
+    environment: str
+    records: tuple[CondaRecord, ...]
+    subdir: str
+    digest: str
+    manifest_path: Path | None = None
+    state_folder: Path | None = None
+    virtual_packages: tuple[VirtualPackage, ...] = ()
+    reinstall: frozenset[str] = frozenset()
+    link_scripts: bool = False
+    verify: bool = False
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallResult:
+    """What was done. ``changed`` False: the prefix was right already and nothing was touched.
+
+    ``linked`` and ``removed`` are names, sorted (a replaced package is in ``linked``). ``repaired`` says why the
+    environment had to be repaired, or None. ``skipped_scripts`` are post-link scripts that were not run, relative
+    to the prefix.
+    """
+
+    prefix: Path
+    digest: str
+    changed: bool
+    linked: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    repaired: str | None = None
+    skipped_scripts: tuple[str, ...] = ()
+
+
+class InstallReporter(Protocol):
+    """Hears how an installation gets on; called in the thread of the event loop, or in rattler's."""
+
+    def waiting(self, message: str) -> None:
+        """Another process holds a lock that is needed; called once for each lock."""
+        ...
+
+    def fetching(self, package: str, size: int | None) -> None:
+        """``package`` (a file name) of ``size`` bytes is being brought into the cache."""
+        ...
+
+    def fetched_bytes(self, package: str, received: int) -> None:
+        """``received`` bytes of ``package`` are here so far."""
+        ...
+
+    def fetched(self, package: str) -> None:
+        """``package`` is in the cache."""
+        ...
+
+    def linking(self, total: int) -> None:
+        """``total`` packages are about to be linked or removed."""
+        ...
+
+    def linked(self, package: str) -> None:
+        """``package`` (a name) is linked."""
+        ...
+
+
+class SilentReporter:
+    """A reporter that says nothing."""
+
+    def waiting(self, message: str) -> None:
+        """Nothing."""
+
+    def fetching(self, package: str, size: int | None) -> None:
+        """Nothing."""
+
+    def fetched_bytes(self, package: str, received: int) -> None:
+        """Nothing."""
+
+    def fetched(self, package: str) -> None:
+        """Nothing."""
+
+    def linking(self, total: int) -> None:
+        """Nothing."""
+
+    def linked(self, package: str) -> None:
+        """Nothing."""
