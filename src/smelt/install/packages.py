@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -71,6 +72,10 @@ def entry_problem(cache: Path, record: CondaRecord, *, thorough: bool = False) -
         return "of another build"
     if extracted.st_ctime_ns < recorded_at:
         return "left half-replaced by a process that was killed"
+    return _contents_problem(entry, extracted.st_ctime_ns, thorough)
+
+
+def _contents_problem(entry: Path, extracted_at: int, thorough: bool) -> str | None:
     try:
         json.loads((entry / "info" / "index.json").read_bytes())
         listing = json.loads((entry / "info" / "paths.json").read_bytes())
@@ -83,7 +88,7 @@ def entry_problem(cache: Path, record: CondaRecord, *, thorough: bool = False) -
         return f"unreadable ({error})"
     root = str(entry)
     for path in paths:
-        problem = _file_problem(root, path, extracted.st_ctime_ns, thorough)
+        problem = _file_problem(root, path, extracted_at, thorough)
         if problem is not None:
             return problem
     return None
@@ -178,6 +183,8 @@ async def _fetch(
                 await _extract(record, archive, staging / "package", client)
                 _check_identity(record, staging / "package")
                 _check_entry_points(record, staging / "package")
+                # only for paths that lead out: what was packed wrongly stays as its hash says
+                _contents_problem(staging / "package", sys.maxsize, thorough=False)
                 async with exclusive(packages / ".cache.lock"):
                     _replace_entry(packages / name, staging, record)
             finally:

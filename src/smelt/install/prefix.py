@@ -193,7 +193,7 @@ async def _link(request: InstallRequest, plan: _Plan, reporter: InstallReporter)
             target_prefix=request.prefix,
             cache_dir=plan.cache / PACKAGES,
             reinstall_packages=set(plan.again) if plan.start_anew is None else set(),
-            platform=rattler.Platform(request.subdir),  # pyright: ignore[reportArgumentType]
+            platform=rattler.Subdir(request.subdir),  # pyright: ignore[reportArgumentType]
             execute_link_scripts=request.link_scripts,
             show_progress=False,
             reporter=cast(Any, listener),

@@ -1,0 +1,464 @@
+"""Installing, changing, repairing prefixes with real packages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from install_kit import PLACEHOLDER, SUBDIR, Link, Text, assert_exact, make_package, present_files, request_for
+
+from smelt.errors import CacheError, ChannelError, InstallError, NotSupportedError
+from smelt.install.packages import entry_problem
+from smelt.install.prefix import install
+from smelt.install.request import InstallRequest, InstallResult, SilentReporter
+from smelt.install.state import is_current, marker_path, read_fingerprint, watched_paths
+from smelt.install.verify import verify
+from smelt.types import CondaRecord
+
+
+def run(request: InstallRequest) -> InstallResult:
+    return asyncio.run(install(request))
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Path:
+    return tmp_path / "channel"
+
+
+@pytest.fixture
+def tools(channel: Path) -> tuple[CondaRecord, ...]:
+    return (
+        make_package(
+            channel,
+            "tool",
+            files={
+                "bin/tool": Text(f"#!/bin/sh\necho {PLACEHOLDER}/share\n"),
+                "lib/libtool.so.1": b"\x7fELF" + b"x" * 2000,
+                "lib/libtool.so": Link("libtool.so.1"),
+            },
+        ),
+        make_package(channel, "data", noarch="generic"),
+        make_package(channel, "other", "2.5"),
+    )
+
+
+def test_installs_and_then_touches_nothing(tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+    request = request_for(tmp_path, *tools)
+    result = run(request)
+    assert result.changed and result.linked == ("data", "other", "tool") and result.repaired is None
+    assert_exact(request)
+    assert f"echo {request.prefix}/share" in (request.prefix / "bin/tool").read_text()
+    assert is_current(request.prefix, request.digest)
+    before = {path: path.stat() for path in request.prefix.rglob("*")}
+    assert run(request) == InstallResult(prefix=request.prefix, digest=request.digest, changed=False)
+    assert {path: path.stat() for path in request.prefix.rglob("*")} == before
+
+
+def test_a_prefix_that_is_right_is_known_without_rattler(tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+    request = request_for(tmp_path, *tools)
+    run(request)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from smelt.install.state import is_current\n"
+        f"assert is_current(Path({str(request.prefix)!r}), {request.digest!r})\n"
+        "assert 'rattler' not in sys.modules and 'asyncio' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_writes_what_the_reference_expects(tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+    request = request_for(tmp_path, *tools)
+    run(request)
+    meta = request.prefix / "conda-meta"
+    assert (tmp_path / ".pixi/.gitignore").read_text() == "*\n!config.toml\n"
+    assert (tmp_path / ".pixi/.condapackageignore").read_text() == ".pixi\n!.pixi/config.toml\n"
+    assert (meta / "pixi_env_prefix").read_text() == str(meta)
+    assert (meta / "history").is_file()
+    described = json.loads((meta / "pixi").read_text())
+    assert described["environment_name"] == "default"
+    assert described["manifest_path"] == str(tmp_path / "pixi.toml")
+    assert described["resolved_platform"]["subdir"] == SUBDIR
+    fingerprint = (meta / ".pixi-environment-fingerprint").read_text()
+    assert len(fingerprint) == 16 and int(fingerprint, 16) >= 0
+
+
+def test_changes_to_other_packages(tmp_path: Path, channel: Path, tools: tuple[CondaRecord, ...]) -> None:
+    run(request_for(tmp_path, *tools))
+    newer = make_package(channel, "other", "3.0", files={"share/new.txt": b"new"})
+    request = request_for(tmp_path, tools[0], newer)
+    stamps = [path.stat().st_mtime_ns for path in watched_paths(request.prefix)]
+    result = run(request)
+    assert result.linked == ("other",) and result.removed == ("data",)
+    assert_exact(request)
+    assert [path.stat().st_mtime_ns for path in watched_paths(request.prefix)] != stamps
+    empty = request_for(tmp_path)
+    assert run(empty).removed == ("other", "tool")
+    assert_exact(empty)
+
+
+def test_the_same_file_name_with_other_content_is_installed(tmp_path: Path, channel: Path) -> None:
+    first = make_package(channel, "mine", files={"share/x": b"first"})
+    request = request_for(tmp_path, first)
+    run(request)
+    second = make_package(channel, "mine", files={"share/x": b"second"})
+    assert second.url == first.url and second.sha256 != first.sha256
+    request = request_for(tmp_path, second)
+    assert run(request).linked == ("mine",)
+    assert (request.prefix / "share/x").read_bytes() == b"second"
+    other = request_for(tmp_path, second, environment="fresh")
+    run(other)
+    assert (other.prefix / "share/x").read_bytes() == b"second"
+
+
+def test_a_cache_entry_without_a_hash_is_not_believed(tmp_path: Path, channel: Path) -> None:
+    first = make_package(channel, "mine", files={"share/x": b"first"})
+    run(request_for(tmp_path, first))
+    (tmp_path / "cache/pkgs/mine-1.0-0.lock").write_bytes((1).to_bytes(8, "big"))
+    second = make_package(channel, "mine", files={"share/x": b"second"})
+    request = request_for(tmp_path, second, environment="fresh")
+    run(request)
+    assert (request.prefix / "share/x").read_bytes() == b"second"
+
+
+def test_an_entry_whose_replacement_was_cut_off_is_not_believed(tmp_path: Path, channel: Path) -> None:
+    """rattler records the new hash first and replaces the folder later: a kill in between leaves this."""
+    run(request_for(tmp_path, make_package(channel, "mine", files={"share/x": b"first"})))
+    second = make_package(channel, "mine", files={"share/x": b"second"})
+    time.sleep(0.02)
+    lock = tmp_path / "cache/pkgs/mine-1.0-0.lock"
+    lock.write_bytes((2).to_bytes(8, "big") + bytes.fromhex(second.sha256 or ""))
+    request = request_for(tmp_path, second, environment="fresh")
+    run(request)
+    assert (request.prefix / "share/x").read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "edited", "removed", "no index", "no paths", "no folder"])
+def test_a_damaged_cache_entry_is_healed(tmp_path: Path, channel: Path, damage: str) -> None:
+    record = make_package(channel, "mine", files={"share/x": b"x" * 100, "bin/y": b"y"})
+    run(request_for(tmp_path, record))
+    shutil.rmtree(tmp_path / ".pixi")
+    entry = tmp_path / "cache/pkgs/mine-1.0-0"
+    match damage:
+        case "truncated":
+            os.truncate(entry / "share/x", 50)
+        case "edited":
+            time.sleep(0.02)
+            (entry / "share/x").write_bytes(b"z" * 100)
+        case "removed":
+            (entry / "bin/y").unlink()
+        case "no index":
+            (entry / "info/index.json").write_text("{")
+        case "no paths":
+            (entry / "info/paths.json").unlink()
+        case _:
+            shutil.rmtree(entry)
+    assert entry_problem(tmp_path / "cache", record) is not None
+    request = request_for(tmp_path, record)
+    run(request)
+    assert_exact(request)
+    assert entry_problem(tmp_path / "cache", record, thorough=True) is None
+
+
+def test_an_edited_environment_does_not_spoil_the_next_one(tmp_path: Path, channel: Path) -> None:
+    """Files are hard links into the cache: what a user edits in one environment must not reach another."""
+    record = make_package(channel, "mine", files={"share/x": b"x" * 100})
+    run(request_for(tmp_path, record))
+    time.sleep(0.02)
+    (tmp_path / ".pixi/envs/default/share/x").write_bytes(b"e" * 100)
+    second = request_for(tmp_path, record, environment="second")
+    run(second)
+    assert (second.prefix / "share/x").read_bytes() == b"x" * 100
+    assert (tmp_path / ".pixi/envs/default/share/x").read_bytes() == b"e" * 100
+
+
+DAMAGES = {
+    "file missing": lambda p: (p / "share/x").unlink(),
+    "file truncated": lambda p: _replace(p / "share/x", b"short"),
+    "file edited": lambda p: _replace(p / "share/x", b"e" * 100),
+    "file became folder": lambda p: ((p / "share/x").unlink(), (p / "share/x/sub").mkdir(parents=True)),
+    "folder became file": lambda p: (shutil.rmtree(p / "share/deep"), (p / "share/deep").write_text("?")),
+    "link became file": lambda p: ((p / "lib/l").unlink(), (p / "lib/l").write_text("?")),
+    "link points elsewhere": lambda p: ((p / "lib/l").unlink(), (p / "lib/l").symlink_to("/nowhere")),
+    "record missing": lambda p: next((p / "conda-meta").glob("mine*.json")).unlink(),
+    "record truncated": lambda p: os.truncate(next((p / "conda-meta").glob("mine*.json")), 30),
+    "record twice": lambda p: shutil.copy(
+        next((p / "conda-meta").glob("mine*.json")), p / "conda-meta" / "mine-0.9-0.json"
+    ),
+    "foreign record": lambda p: (p / "conda-meta" / "foreign-1-0.json").write_text("{}"),
+    "marker missing": lambda p: marker_path(p).unlink(),
+    "marker truncated": lambda p: os.truncate(marker_path(p), 10),
+    "everything but conda-meta gone": lambda p: [shutil.rmtree(p / d) for d in ("share", "lib")],
+    "conda-meta gone": lambda p: shutil.rmtree(p / "conda-meta"),
+}
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.unlink()
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damage_is_repaired(tmp_path: Path, channel: Path, kind: str) -> None:
+    files = {"share/x": b"x" * 100, "share/deep/er/y": b"y", "lib/l.1": b"l", "lib/l": Link("l.1")}
+    records = (make_package(channel, "mine", files=files), make_package(channel, "other"))
+    request = request_for(tmp_path, *records, verify=True)
+    run(request)
+    DAMAGES[kind](request.prefix)
+    run(request)
+    assert_exact(request)
+    assert is_current(request.prefix, request.digest)
+    assert run(request).changed is False
+
+
+def test_a_link_out_of_the_prefix_is_cut_and_what_it_points_to_stays(tmp_path: Path, channel: Path) -> None:
+    record = make_package(channel, "mine", files={"share/deep/x": b"x"})
+    request = request_for(tmp_path, record, verify=True)
+    run(request)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x").write_bytes(b"precious")
+    shutil.rmtree(request.prefix / "share/deep")
+    (request.prefix / "share/deep").symlink_to(outside)
+    run(request)
+    assert (outside / "x").read_bytes() == b"precious"
+    assert_exact(request)
+
+
+def test_an_unfinished_prefix_is_made_anew(tmp_path: Path, channel: Path, tools: tuple[CondaRecord, ...]) -> None:
+    request = request_for(tmp_path, *tools)
+    run(request)
+    marker = json.loads(marker_path(request.prefix).read_text())
+    marker_path(request.prefix).write_text(json.dumps({**marker, "status": "installing"}))
+    (request.prefix / "lib/orphan.so").write_bytes(b"of a package that has no record")
+    result = run(request)
+    assert result.repaired is not None and "cut off" in result.repaired
+    assert_exact(request)
+
+
+def test_what_the_reference_left_unfinished_is_made_anew(tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+    request = request_for(tmp_path, *tools)
+    run(request)
+    (request.prefix / "conda-meta/.pixi-environment-fingerprint").write_text("pixi:installing!")
+    (request.prefix / "lib/orphan.so").write_bytes(b"")
+    assert run(request).repaired is not None
+    assert_exact(request)
+
+
+def test_taking_turns_with_the_reference(tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+    """The reference looks, finds nothing to do and writes its own fingerprint; we look once and keep it."""
+    request = request_for(tmp_path, *tools)
+    run(request)
+    fingerprint = request.prefix / "conda-meta/.pixi-environment-fingerprint"
+    fingerprint.write_text("00000000deadbeef")
+    assert not is_current(request.prefix, request.digest)
+    result = run(request)
+    assert result.linked == () and result.removed == ()
+    assert read_fingerprint(request.prefix) == "00000000deadbeef"
+    assert run(request).changed is False
+
+
+def test_a_moved_prefix_is_made_anew(tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+    run(request_for(tmp_path, *tools))
+    (tmp_path / "moved").mkdir()
+    shutil.move(tmp_path / ".pixi", tmp_path / "moved/.pixi")
+    request = request_for(tmp_path / "moved", *tools, cache=tmp_path / "cache")
+    result = run(request)
+    assert result.repaired is not None and "moved" in result.repaired
+    assert f"echo {request.prefix}/share" in (request.prefix / "bin/tool").read_text()
+    assert_exact(request)
+
+
+def test_reinstall_links_anew(tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+    request = request_for(tmp_path, *tools)
+    run(request)
+    _replace(request.prefix / "share/other.txt", b"edited")
+    result = run(request_for(tmp_path, *tools, reinstall=frozenset({"other"})))
+    assert result.linked == ("other",)
+    assert_exact(request)
+
+
+def test_two_packages_with_one_file(tmp_path: Path, channel: Path) -> None:
+    records = [make_package(channel, name, files={"share/same": name.encode()}) for name in ("one", "two", "three")]
+    request = request_for(tmp_path, *records, verify=True)
+    run(request)
+    assert_exact(request)
+    assert run(request).changed is False
+    fewer = request_for(tmp_path, records[1])
+    run(fewer)
+    assert (fewer.prefix / "share/same").read_bytes() == b"two"
+    assert_exact(fewer)
+
+
+class TestBadInput:
+    def test_wrong_hash(self, tmp_path: Path, channel: Path) -> None:
+        from dataclasses import replace
+
+        record = replace(make_package(channel, "mine"), sha256="0" * 64)
+        request = request_for(tmp_path, record)
+        with pytest.raises(InstallError) as caught:
+            run(request)
+        assert caught.value.kind == "hash-mismatch"
+        assert record.url in caught.value.notes
+        assert not (tmp_path / "cache/pkgs/mine-1.0-0").exists()
+        assert not (request.prefix / "conda-meta").exists()
+
+    def test_archive_is_gone_and_the_environment_stays_as_it_was(
+        self, tmp_path: Path, channel: Path, tools: tuple[CondaRecord, ...]
+    ) -> None:
+        before = request_for(tmp_path, *tools)
+        run(before)
+        record = make_package(channel, "mine")
+        (channel / SUBDIR / record.file_name).unlink()
+        with pytest.raises(InstallError) as caught:
+            run(request_for(tmp_path, tools[1], record))
+        assert caught.value.kind == "archive-missing"
+        assert_exact(before)
+        assert run(before).changed is False
+
+    def test_archive_is_no_package(self, tmp_path: Path, channel: Path) -> None:
+        from dataclasses import replace
+
+        record = make_package(channel, "mine")
+        path = channel / SUBDIR / record.file_name
+        path.write_bytes(path.read_bytes()[:200])
+        with pytest.raises(InstallError, match="cannot be unpacked"):
+            run(request_for(tmp_path, replace(record, sha256=None, md5=None)))
+
+    def test_archive_holds_another_package(self, tmp_path: Path, channel: Path) -> None:
+        record = make_package(channel, "mine", index={"name": "theirs"})
+        with pytest.raises(InstallError, match="holds another package"):
+            run(request_for(tmp_path, record))
+
+    @pytest.mark.parametrize("path", ["../../evil", "/etc/evil", "share/../../evil"])
+    def test_paths_that_lead_out(self, tmp_path: Path, channel: Path, path: str) -> None:
+        record = make_package(
+            channel, "mine", files={"share/x": b"x"}, paths=[{"_path": path, "path_type": "hardlink"}]
+        )
+        with pytest.raises(InstallError) as caught:
+            run(request_for(tmp_path, record))
+        assert caught.value.kind == "hostile-package"
+
+    def test_hostile_entry_point(self, tmp_path: Path, channel: Path) -> None:
+        record = make_package(channel, "mine", noarch="python", entry_points=("../../evil = a:b",))
+        with pytest.raises(InstallError) as caught:
+            run(request_for(tmp_path, record))
+        assert caught.value.kind == "hostile-package"
+
+    def test_hostile_build_string(self, tmp_path: Path, channel: Path) -> None:
+        from dataclasses import replace
+
+        record = replace(make_package(channel, "mine"), build="../../0")
+        with pytest.raises(InstallError) as caught:
+            run(request_for(tmp_path, record))
+        assert caught.value.kind == "hostile-package"
+
+    def test_pure_python_without_python(self, tmp_path: Path, channel: Path) -> None:
+        record = make_package(channel, "pure", noarch="python", files={"site-packages/pure.py": b""})
+        request = request_for(tmp_path, record)
+        with pytest.raises(InstallError) as caught:
+            run(request)
+        assert "python" in (caught.value.help or "")
+        assert not is_current(request.prefix, request.digest)
+
+    def test_no_server(self, tmp_path: Path, channel: Path) -> None:
+        from dataclasses import replace
+
+        url = "http://user:secret@127.0.0.1:9/channel/noarch/mine-1.0-0.conda"
+        record = replace(make_package(channel, "mine"), url=url)
+        with pytest.raises(ChannelError) as caught:
+            run(request_for(tmp_path, record))
+        assert caught.value.kind == "download-failed"
+        assert "secret" not in "".join(caught.value.notes)
+
+    def test_unknown_scheme(self, tmp_path: Path, channel: Path) -> None:
+        from dataclasses import replace
+
+        record = replace(make_package(channel, "mine"), url="gopher://host.example/mine-1.0-0.conda")
+        with pytest.raises(NotSupportedError):
+            run(request_for(tmp_path, record))
+
+    def test_other_platform(self, tmp_path: Path, channel: Path) -> None:
+        from dataclasses import replace
+
+        record = replace(make_package(channel, "mine"), subdir="zos-z")
+        with pytest.raises(InstallError, match="zos-z"):
+            run(request_for(tmp_path, record))
+
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
+    def test_read_only_prefix(self, tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+        request = request_for(tmp_path, *tools)
+        request.prefix.mkdir(parents=True)
+        request.prefix.chmod(0o500)
+        try:
+            with pytest.raises(InstallError) as caught:
+                run(request)
+        finally:
+            request.prefix.chmod(0o700)
+        assert caught.value.kind == "not-writable"
+
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
+    def test_read_only_cache(self, tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+        request = request_for(tmp_path, *tools)
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache").chmod(0o500)
+        try:
+            with pytest.raises(CacheError):
+                run(request)
+        finally:
+            (tmp_path / "cache").chmod(0o700)
+
+
+def test_several_environments_at_once_in_one_process(tmp_path: Path, channel: Path) -> None:
+    fetched: list[str] = []
+
+    class Counting(SilentReporter):
+        def fetching(self, package: str, size: int | None) -> None:
+            fetched.append(package)
+
+    records = [make_package(channel, f"p{n}") for n in range(12)]
+    requests = [request_for(tmp_path, *records[n:], environment=f"e{n % 3}") for n in range(4)]
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(install(request, Counting()) for request in requests))
+
+    asyncio.run(all_of_them())
+    assert len(fetched) == len(set(fetched)) == 12
+    for request in requests[1:3]:
+        assert_exact(request)
+    assert verify(requests[0].prefix) == []
+
+
+def test_cancelling_leaves_a_whole_environment_or_the_old_one(tmp_path: Path, channel: Path) -> None:
+    records = [make_package(channel, f"p{n}") for n in range(30)]
+    first = request_for(tmp_path, records[0])
+    second = request_for(tmp_path, *records)
+    run(first)
+
+    async def cancelled(after: float) -> None:
+        task = asyncio.create_task(install(second))
+        await asyncio.sleep(after)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for after in (0.001, 0.01, 0.03, 0.06):
+        asyncio.run(cancelled(after))
+        current = [request for request in (first, second) if is_current(request.prefix, request.digest)]
+        assert len(current) == 1
+        assert_exact(current[0])
+        run(first)
+
+
+def test_removes_nothing_of_the_user(tmp_path: Path, tools: tuple[CondaRecord, ...]) -> None:
+    request = request_for(tmp_path, *tools)
+    run(request)
+    (request.prefix / "share/mine.txt").write_text("notes")
+    run(request_for(tmp_path, tools[0]))
+    assert "share/mine.txt" in present_files(request.prefix)
