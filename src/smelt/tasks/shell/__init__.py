@@ -1,0 +1,1 @@
+"""The task shell: one small command language that behaves the same on every system."""
