@@ -1,0 +1,186 @@
+"""Compilers as packages: ``gcc_linux-64`` and the like hold activation scripts and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from smelt.channel.activation import Settings, activate_script, deactivate_script
+from smelt.channel.compiler import KINDS, Compiler, Kind, find_compiler
+from smelt.channel.folder import Edit, Say, editing
+from smelt.channel.model import Addition, Package, PackageFile, PackageHead
+from smelt.errors import ChannelError, NotSupportedError, UsageError
+from smelt.text import closest
+from smelt.types import current_platform, platform_family
+
+_REVISION = 1
+"""Raise when what is made from an unchanged compiler changes."""
+
+_INCLUDE = "-isystem $_smelt_prefix/include"
+_SOURCE_NAME = "/usr/local/src/conda/${PKG_NAME:-package}-${PKG_VERSION:-0}"
+PREFIX_MAPS = (
+    f"-ffile-prefix-map=${{SRC_DIR:-.}}={_SOURCE_NAME}",
+    "-ffile-prefix-map=$_smelt_prefix=/usr/local/src/conda-prefix",
+    "-ffile-prefix-map=$_smelt_tools=/usr/local/src/conda-build-prefix",
+)
+"""Folders that differ from build to build do not get into what is compiled."""
+
+
+def add_toolchain(
+    folder: Path, names: Iterable[str] | None = None, *, zig: bool = False, waiting: Say | None = None
+) -> tuple[Addition, ...]:
+    """Add the compilers of this machine to the channel ``folder``: those called, or all that are found.
+
+    ``names`` are ``gcc``, ``gxx``, ``gfortran``, ``clang``, ``clangxx``; a package is called
+    ``<name>_<platform>``, as ``${{ compiler('c') }}`` asks for. Its build string depends on the digests of the
+    compiler's files. With ``zig``, the compiler of the ``ziglang`` distribution is added (as ``zig``, a package
+    that holds it, and ``zig_<platform>``, ``zigxx_<platform>``), and system compilers only if they are named.
+    Raises ChannelError where one that was named, or every one, is missing; NotSupportedError on Windows.
+    """
+    platform = current_platform()
+    if platform_family(platform) == "win":
+        raise NotSupportedError(
+            "toolchain packages cannot be made on Windows yet",
+            help="build there with the compiler of a conda channel",
+        )
+    chosen = [] if zig and names is None else _kinds(names)
+    with editing(folder, "adding a toolchain", waiting) as edit:
+        found = [compiler for kind in chosen if (compiler := find_compiler(kind)) is not None]
+        _check_found(chosen, found, named=names is not None)
+        for compiler in found:
+            _add(edit, compiler, platform)
+        if zig:
+            from smelt.channel.zig import add_zig
+
+            add_zig(edit, platform)
+        return tuple(edit.additions)
+
+
+def _kinds(names: Iterable[str] | None) -> list[Kind]:
+    known = {kind.name: kind for kind in KINDS}
+    if names is None:
+        return list(KINDS)
+    chosen: list[Kind] = []
+    for name in dict.fromkeys(names):
+        if name not in known:
+            guess = closest(name, known)
+            raise UsageError(
+                f"there is no toolchain `{name}`",
+                help=f"did you mean `{guess}`?" if guess else f"the names are {', '.join(known)}",
+            )
+        base = known[name].base
+        chosen += [known[base]] if base and known[base] not in chosen else []
+        if known[name] not in chosen:
+            chosen.append(known[name])
+    return chosen
+
+
+def _check_found(chosen: list[Kind], found: list[Compiler], *, named: bool) -> None:
+    have = {compiler.kind.name for compiler in found}
+    missing = [kind for kind in chosen if kind.name not in have]
+    if missing and (named or not any(compiler.kind.language == "c" for compiler in found)):
+        looked = ", ".join(f"`{kind.executable}`" for kind in missing)
+        raise ChannelError(
+            f"no compiler was found: looked for {looked} on PATH" if not named else f"not found on PATH: {looked}",
+            code="missing-compiler",
+            help="install one (`apt install gcc g++`, `dnf install gcc-c++`, `xcode-select --install`), "
+            "or use `--zig`, which gets one from PyPI",
+        )
+
+
+def _add(edit: Edit, compiler: Compiler, platform: str) -> None:
+    kind = compiler.kind
+    name = f"{kind.name}_{platform}"
+    settings = _settings(compiler, platform)
+    identity: dict[str, object] = {
+        "revision": _REVISION,
+        "compiler": str(compiler.path),
+        "version": compiler.version,
+        "target": compiler.target,
+        "tools": {variable: str(path) for variable, path in sorted(compiler.tools.items())},
+        "digests": dict(compiler.digests),
+    }
+    depends = (f"{kind.base}_{platform} =={compiler.version}",) if kind.base else ()
+    add_scripts(edit, name, compiler.version, platform, depends, settings, identity)
+
+
+def add_scripts(
+    edit: Edit,
+    name: str,
+    version: str,
+    platform: str,
+    depends: tuple[str, ...],
+    settings: Settings,
+    identity: Mapping[str, object],
+) -> Addition:
+    """Add a package that only activates a compiler."""
+    activate, deactivate = activate_script(name, settings), deactivate_script(name, settings)
+    head = PackageHead(
+        name=name,
+        version=version,
+        build="",
+        subdir=platform,
+        depends=depends,
+        summary=f"A compiler of the machine this channel was made on, for {platform}",
+        identity={**identity, "scripts": [activate, deactivate]},
+    )
+    head = edit.build_string(head, "h")
+    files = (
+        PackageFile(path=f"etc/conda/activate.d/activate-{name}.sh", content=activate.encode()),
+        PackageFile(path=f"etc/conda/deactivate.d/deactivate-{name}.sh", content=deactivate.encode()),
+    )
+    return edit.add(head, lambda _work: Package(head=head, entries=files))
+
+
+def _settings(compiler: Compiler, platform: str) -> Settings:
+    kind = compiler.kind
+    path = str(compiler.path)
+    if kind.language == "c++":
+        return Settings(
+            variables={"CXX": path}, flags={"CXXFLAGS": compile_flags()}, build_flags={"CXXFLAGS": PREFIX_MAPS}
+        )
+    if kind.language == "f95":
+        return Settings(
+            variables={"FC": path, "F77": path, "F90": path, "F95": path},
+            flags={"FFLAGS": ("-O2", "-fPIC"), "FORTRANFLAGS": ("-O2", "-fPIC")},
+            build_flags={"FFLAGS": PREFIX_MAPS, "FORTRANFLAGS": PREFIX_MAPS},
+        )
+    tools = {variable: str(tool) for variable, tool in compiler.tools.items()}
+    return base_settings({"CC": path, "CPP": f"{path} -E", **tools}, compiler.target, platform)
+
+
+def compile_flags() -> tuple[str, ...]:
+    """What every C and C++ file is compiled with."""
+    return ("-O2", "-fPIC", _INCLUDE)
+
+
+def base_settings(variables: Mapping[str, str], target: str, platform: str) -> Settings:
+    """The settings of a C compiler, which carries what all languages share: linker flags and the like."""
+    cmake = [
+        "-DCMAKE_BUILD_TYPE=Release",
+        "-DCMAKE_INSTALL_LIBDIR=lib",
+        *(f"-DCMAKE_{name}={variables[name]}" for name in ("AR", "RANLIB", "NM", "STRIP") if name in variables),
+    ]
+    return Settings(
+        variables={**variables, "HOST": target, "CONDA_TOOLCHAIN_HOST": target, "CONDA_TOOLCHAIN_BUILD": target},
+        flags={
+            "CFLAGS": compile_flags(),
+            "CPPFLAGS": (_INCLUDE,),
+            "LDFLAGS": linker_flags(platform),
+            "CMAKE_ARGS": cmake,
+            "MESON_ARGS": ("-Dbuildtype=release", "-Dlibdir=lib"),
+        },
+        build_flags={
+            "CFLAGS": PREFIX_MAPS,
+            "CMAKE_ARGS": ("-DCMAKE_INSTALL_PREFIX=$_smelt_prefix", "-DCMAKE_PREFIX_PATH=$_smelt_prefix"),
+            "MESON_ARGS": ("--prefix=$_smelt_prefix",),
+        },
+    )
+
+
+def linker_flags(platform: str) -> tuple[str, ...]:
+    """Flags of the linker for a platform; nothing in them differs from one build to the next but the prefix."""
+    shared = ("-Wl,-rpath,$_smelt_prefix/lib", "-L$_smelt_prefix/lib")
+    if platform_family(platform) == "osx":
+        return ("-Wl,-headerpad_max_install_names", "-Wl,-dead_strip_dylibs", *shared)
+    return ("-Wl,--as-needed", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=none", *shared)
