@@ -46,9 +46,7 @@ def load(source: SourceText) -> tuple[Mapping[str, object], int]:
     document = cast("dict[object, object]", data)
     for key in document:
         if not isinstance(key, str):
-            raise LockError(
-                f"{source.path}: top-level key {key!r} is not a string", code="lock-syntax", help=_RELOCK
-            )
+            raise LockError(f"{source.path}: top-level key {key!r} is not a string", code="lock-syntax", help=_RELOCK)
     named = cast("dict[str, object]", data)
     return named, _version(source, named)
 

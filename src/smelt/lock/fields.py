@@ -17,9 +17,7 @@ class WrongValue(Exception):
     """``problem`` with the value at ``path``; ``near`` is text by which the line can be found in the file."""
 
     def __init__(self, path: str, problem: str, *, near: str | None = None) -> None:
-        super().__init__(
-            f"{path} {problem}" if problem.startswith(("must", "is ", "cannot")) else f"{path}: {problem}"
-        )
+        super().__init__(f"{path} {problem}" if problem.startswith(("must", "is ", "cannot")) else f"{path}: {problem}")
         self.path = path
         self.problem = problem
         self.near = near

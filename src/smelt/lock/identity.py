@@ -18,7 +18,7 @@ def reference_of(package: LockedPackage) -> Reference:
     return package.reference
 
 
-def source_hash(
+def identity_hash(
     variants: Mapping[str, str | int | bool],
     build_packages: Iterable[Reference],
     host_packages: Iterable[Reference],
@@ -54,7 +54,7 @@ def referenced(lock: Lock) -> frozenset[Reference]:
 def canonical(lock: Lock) -> Lock:
     """``lock`` as it is after writing and reading: version 7, sorted, without what nothing uses."""
     used = referenced(lock)
-    packages = {r: _sorted_package(lock.packages[r]) for r in sorted(used, key=_order)}
+    packages = {_by_path(r): _sorted_package(lock.packages[r]) for r in sorted(used, key=_order)}
     environments = {
         name: replace(
             environment,
@@ -84,7 +84,13 @@ def _order(reference: Reference) -> tuple[str, str]:
 
 
 def _sorted_references(references: Iterable[Reference]) -> tuple[Reference, ...]:
-    return tuple(sorted(set(references), key=_order))
+    return tuple(sorted({_by_path(reference) for reference in references}, key=_order))
+
+
+def _by_path(reference: Reference) -> Reference:
+    if reference.kind == "conda" and reference.value.startswith("file:"):
+        return Reference(kind="conda", value=to_location(reference.value))
+    return reference
 
 
 def _sorted_package(package: LockedPackage) -> LockedPackage:

@@ -127,9 +127,9 @@ def to_location(address: str) -> str:
 
 
 def _quote(segment: str) -> str:
-    return _RESERVED.sub(
-        lambda found: b"%%%02X" % found.group()[0], segment.encode("utf-8", "surrogateescape")
-    ).decode("ascii")
+    return _RESERVED.sub(lambda found: b"%%%02X" % found.group()[0], segment.encode("utf-8", "surrogateescape")).decode(
+        "ascii"
+    )
 
 
 def _unquote(segment: str) -> str:

@@ -154,9 +154,7 @@ class LockedEnvironment:
     packages: Mapping[str, tuple[Reference, ...]]
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     indexes: Mapping[str, object] | None = field(default=None, hash=False)
-    channel_env_vars: Mapping[str, tuple[str, ...]] = field(
-        default_factory=lambda: MappingProxyType({}), hash=False
-    )
+    channel_env_vars: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -264,9 +264,7 @@ def _required(fields: Mapping[str, object], key: str, path: str) -> object:
     return fields[key]
 
 
-def _convert(
-    value: object, table: Mapping[str, Convert], path: str, *, near: str | None = None
-) -> dict[str, object]:
+def _convert(value: object, table: Mapping[str, Convert], path: str, *, near: str | None = None) -> dict[str, object]:
     """The known fields of a mapping, each converted; null counts as absent."""
     found: dict[str, object] = {}
     for key, item in mapping(value, path).items():

@@ -1,0 +1,184 @@
+"""What changed between two lock files.
+
+Source: the reference's ``pixi_diff`` (the JSON form of ``lock --json`` and ``update --json``, and the order and
+layout of the text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from smelt.lock.entry import short_entry
+from smelt.lock.model import Lock, LockedPackage, PypiPackage, Reference
+from smelt.types import CondaRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One package that was added (no ``before``), removed (no ``after``) or exchanged.
+
+    ``before``/``after`` are the entries of the lock file; ``old``/``new`` what a person reads of them (version and
+    build string, or the location of a source).
+    """
+
+    name: str
+    kind: str
+    before: Mapping[str, object] | None = field(hash=False)
+    after: Mapping[str, object] | None = field(hash=False)
+    old: str | None = None
+    new: str | None = None
+
+    @property
+    def sign(self) -> str:
+        """``+``, ``-`` or ``~``."""
+        return "+" if self.before is None else "-" if self.after is None else "~"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockDiff:
+    """Changes by environment and platform, sorted by name; only where there are some."""
+
+    changes: Mapping[str, Mapping[str, tuple[Change, ...]]]
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def to_json(self, explicit: Callable[[str, str], Collection[str]] | None = None) -> dict[str, object]:
+        """The reference's JSON form. ``explicit``: the packages that an environment asks for by name."""
+        environments: dict[str, object] = {}
+        for environment, platforms in self.changes.items():
+            environments[environment] = {
+                platform: [
+                    _json(change, explicit(environment, platform) if explicit is not None else ()) for change in changes
+                ]
+                for platform, changes in platforms.items()
+            }
+        return {"version": 1, "environment": environments}
+
+    def to_text(self) -> str:
+        """The diff to read: what changed on all platforms of an environment first; empty if nothing did."""
+        blocks = [_block(name, platforms) for name, platforms in sorted(self.changes.items())]
+        return "\n".join(blocks)
+
+
+def diff(old: Lock | None, new: Lock) -> LockDiff:
+    """The packages that differ between two locks, environment by environment and platform by platform.
+
+    A package counts as exchanged when the lock names it otherwise: another address, another source, or another
+    variant or build environment of the same source.
+    """
+    names = [*new.environments, *(name for name in (old.environments if old else ()) if name not in new.environments)]
+    found: dict[str, Mapping[str, tuple[Change, ...]]] = {}
+    for name in names:
+        before = _platforms(old, name)
+        after = _platforms(new, name)
+        platforms: dict[str, tuple[Change, ...]] = {}
+        for platform in [*after, *(platform for platform in before if platform not in after)]:
+            changes = _changes(old, before.get(platform, ()), new, after.get(platform, ()))
+            if changes:
+                platforms[platform] = changes
+        if platforms:
+            found[name] = MappingProxyType(platforms)
+    return LockDiff(changes=MappingProxyType(found))
+
+
+def _platforms(lock: Lock | None, environment: str) -> Mapping[str, tuple[Reference, ...]]:
+    found = lock.environments.get(environment) if lock is not None else None
+    return found.packages if found is not None else {}
+
+
+def _changes(
+    old: Lock | None, before: tuple[Reference, ...], new: Lock, after: tuple[Reference, ...]
+) -> tuple[Change, ...]:
+    if before == after:
+        return ()
+    olds = {_key(old.packages[reference]): reference for reference in before} if old is not None else {}
+    found: list[Change] = []
+    for reference in after:
+        package = new.packages[reference]
+        previous = olds.pop(_key(package), None)
+        if previous is None:
+            found.append(_change(None, None, new, reference))
+        elif previous != reference:
+            found.append(_change(old, previous, new, reference))
+    found += [_change(old, reference, None, None) for reference in olds.values()]
+    return tuple(sorted(found, key=lambda change: (change.name, change.kind)))
+
+
+def _key(package: LockedPackage) -> tuple[str, str]:
+    return ("pypi" if isinstance(package, PypiPackage) else "conda", package.name.lower())
+
+
+def _change(old: Lock | None, before: Reference | None, new: Lock | None, after: Reference | None) -> Change:
+    was = old.packages[before] if old is not None and before is not None else None
+    now = new.packages[after] if new is not None and after is not None else None
+    package = now if now is not None else was
+    assert package is not None
+    kind, name = _key(package)
+    left = short_entry(before, was) if before is not None and was is not None else None
+    right = short_entry(after, now) if after is not None and now is not None else None
+    return Change(
+        name=name,
+        kind=kind,
+        before=left,
+        after=right,
+        old=_shown(old, was) if old is not None and was is not None else None,
+        new=_shown(new, now) if new is not None and now is not None else None,
+    )
+
+
+def _shown(lock: Lock, package: LockedPackage) -> str:
+    if isinstance(package, CondaRecord):
+        return f"{package.version} {package.build}"
+    if isinstance(package, PypiPackage):
+        return package.version or "(dynamic)"
+    own = lock.sources.get(package.identifier)
+    version = f"{own.version} {own.build} " if own is not None else f"{package.version} " if package.version else ""
+    return f"{version}@ {package.location}"
+
+
+def _json(change: Change, explicit: Collection[str]) -> dict[str, object]:
+    before, after = change.before, change.after
+    if before is not None and after is not None:
+        # Equal fields say nothing; a field that went away is null in what came after.
+        left = {key: value for key, value in before.items() if after.get(key) != value}
+        right: dict[str, object] = {key: value for key, value in after.items() if before.get(key) != value}
+        right.update((key, None) for key in left if key not in after)
+        before, after = left, right
+    entry: dict[str, object] = {
+        "name": change.name,
+        "before": dict(before) if before is not None else None,
+        "after": dict(after) if after is not None else None,
+        "type": change.kind,
+    }
+    return {**entry, "explicit": True} if change.name in explicit else entry
+
+
+def _block(environment: str, platforms: Mapping[str, tuple[Change, ...]]) -> str:
+    rows = {platform: [_row(change) for change in changes] for platform, changes in platforms.items()}
+    common = [row for row in next(iter(rows.values())) if all(row in others for others in rows.values())]
+    lines: list[tuple[str, ...] | str] = [f"Environment: {environment}", *common]
+    for platform, own in rows.items():
+        special = [row for row in own if row not in common]
+        if special:
+            lines += [f"Platform: {environment}:{platform}", *special]
+    table = [line for line in lines if not isinstance(line, str)]
+    widths = [max((len(row[column]) for row in table), default=0) for column in range(3)]
+    shown: list[str] = []
+    for line in lines:
+        if isinstance(line, str):
+            shown.append(line)
+        else:
+            sign, name, old, new = line[3], *line[:3]
+            arrow = f"  ->  {new}" if new else ""
+            shown.append(f"  {sign} {name:<{widths[0]}}  {old:<{widths[1] if new else 0}}{arrow}".rstrip())
+    return "\n".join(shown) + "\n"
+
+
+def _row(change: Change) -> tuple[str, ...]:
+    name = f"{change.name} (PyPI)" if change.kind == "pypi" else change.name
+    if change.sign == "~":
+        return name, change.old or "", change.new or "", "~"
+    return name, change.new or change.old or "", "", change.sign

@@ -1,0 +1,366 @@
+"""Whether a lock file still fits the workspace, without solving anything.
+
+The checks and their order follow the reference's ``satisfiability``: what is about a whole environment first
+(channels, platforms, options, cut-off date), then a walk from the requirements through the ``depends`` of the
+locked packages, then what the walk did not reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Protocol
+
+from smelt.errors import NotSupportedError
+from smelt.lock.model import Lock, LockedEnvironment, LockedPackage, LockedPlatform, PypiPackage, SourcePackage
+from smelt.lock.options import DEFAULTS, solve_options
+from smelt.lock.walk import Matching, Problem, Walk
+from smelt.text import Place
+from smelt.types import CondaRecord, VirtualPackage, default_virtual_packages
+from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
+
+
+class Matcher(Protocol):
+    """MatchSpecs as rattler understands them; ``smelt.solve.matching`` has one."""
+
+    def matches(self, spec: str, record: CondaRecord) -> bool:
+        """Whether ``record`` satisfies ``spec``."""
+        ...
+
+    def matches_virtual(self, spec: str, package: VirtualPackage) -> bool:
+        """Whether a virtual package satisfies ``spec``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """Why a lock does not fit: on ``platform``, or on every platform of the environment where that is None.
+
+    ``code``: a stable word for the kind of reason. ``place``: the requirement in the manifest, if it is one.
+    """
+
+    environment: str
+    platform: str | None
+    reason: str
+    code: str
+    place: Place | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        on = f" on {self.platform}" if self.platform is not None else ""
+        return f"environment '{self.environment}'{on}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What a check needs to know beside the workspace and the lock.
+
+    ``cutoff``: the meaning of an ``exclude-newer`` text (``smelt.solve.cutoff.parse_cutoff``). ``now``: what a
+    duration counts back from. ``source_digests``: identifier → metadata digest of the variant as it is
+    rendered now; None: source packages are taken as they are locked. ``source_records``: identifier →
+    what a source package is now, for locks that do not say (mutable sources locked by the reference).
+    """
+
+    matcher: Matcher
+    cutoff: Callable[[str], datetime | timedelta]
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    source_digests: Mapping[str, str] | None = None
+    source_records: Mapping[str, CondaRecord] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def check(workspace: Workspace, lock: Lock, checks: Checks) -> tuple[Mismatch, ...]:
+    """Every reason why ``lock`` does not fit ``workspace``, at most one per environment and platform.
+
+    Raises NotSupportedError for PyPI requirements, and what the matcher raises for invalid specs.
+    """
+    matching = Matching(checks.matcher)
+    found: list[Mismatch] = []
+    for name in workspace.environments:
+        found += _check_environment(workspace, name, lock, checks, matching)
+    for name in lock.environments:
+        if name not in workspace.environments:
+            reason = "it is in the lock file but no longer in the workspace"
+            found.append(Mismatch(environment=name, platform=None, reason=reason, code="removed-environment"))
+    found += _check_solve_groups(workspace, lock, {(m.environment, m.platform) for m in found})
+    return tuple(found)
+
+
+def check_target(
+    effective: EffectiveEnvironment,
+    lock: Lock,
+    checks: Checks,
+    *,
+    channels: Sequence[str] | None = None,
+    matching: Matching | None = None,
+) -> Mismatch | None:
+    """Why one environment on one platform does not fit, or None. ``channels``: if others than its own count.
+
+    Platforms that the environment no longer has, removed environments and solve groups are seen by ``check`` only.
+    """
+    environment, platform = effective.environment.name, effective.platform.name
+    locked = lock.environments.get(environment)
+    if locked is None:
+        reason = "it is not in the lock file"
+        return Mismatch(environment=environment, platform=None, reason=reason, code="missing-environment")
+    problem = (
+        _channel_problem(locked, channels if channels is not None else effective.channels)
+        or _platform_problem(lock, locked, effective.platform)
+        or _option_problem(locked, effective)
+        or _cutoff_problem(lock, locked, effective, checks)
+    )
+    if problem is not None:
+        whole = problem.code != "exclude-newer" and problem.code != "platform-definition"
+        return _mismatch(environment, None if whole else platform, problem)
+    row = locked_platform(lock, locked, effective.platform)
+    packages = lock.packages_of(environment, row) if row is not None else ()
+    problem = _package_problem(effective, lock, packages or (), checks, matching or Matching(checks.matcher))
+    return _mismatch(environment, platform, problem) if problem is not None else None
+
+
+def outdated(workspace: Workspace, mismatches: Sequence[Mismatch]) -> frozenset[tuple[str, str]]:
+    """The (environment, platform) pairs to solve again: those that do not fit, with their solve groups."""
+    pairs: set[tuple[str, str]] = set()
+    for mismatch in mismatches:
+        if mismatch.environment in workspace.environments:
+            own = [platform.name for platform in workspace.platforms_of(mismatch.environment)]
+            pairs.update((mismatch.environment, name) for name in own if mismatch.platform in (None, name))
+    for members in workspace.solve_groups.values():
+        platforms = {platform for environment, platform in pairs if environment in members}
+        pairs.update((member, p) for member in members for p in platforms if (member, p) in workspace.effective)
+    return frozenset(pairs)
+
+
+def locked_platform(lock: Lock, locked: LockedEnvironment, platform: WorkspacePlatform) -> str | None:
+    """The name under which ``platform`` is in the lock.
+
+    Locks before version 7 know platforms only by their subdir: such a row counts for every platform of that
+    subdir, unless it says that it was solved for other virtual packages.
+    """
+    if platform.name in locked.packages:
+        return platform.name
+    row = _platform(lock, platform.subdir)
+    if row is None or platform.subdir not in locked.packages:
+        return None
+    known = {_virtual(text) for text in row.virtual_packages}
+    return row.name if not known or known >= {_normal(package) for package in platform.virtual_packages} else None
+
+
+def _check_environment(
+    workspace: Workspace, name: str, lock: Lock, checks: Checks, matching: Matching
+) -> list[Mismatch]:
+    effective = [workspace.effective[name, platform.name] for platform in workspace.platforms_of(name)]
+    locked = lock.environments.get(name)
+    if locked is None:
+        reason = "it is not in the lock file"
+        return [Mismatch(environment=name, platform=None, reason=reason, code="missing-environment")]
+    channels = tuple(dict.fromkeys(channel for one in effective for channel in one.channels))
+    problem = _channel_problem(locked, channels) or _extra_platforms(lock, locked, effective)
+    if problem is not None:
+        return [_mismatch(name, None, problem)]
+    found: list[Mismatch] = []
+    for one in effective:
+        mismatch = check_target(one, lock, checks, channels=channels, matching=matching)
+        if mismatch is not None:
+            found.append(mismatch)
+            if mismatch.platform is None:
+                break
+    return found
+
+
+def _mismatch(environment: str, platform: str | None, problem: Problem) -> Mismatch:
+    return Mismatch(
+        environment=environment, platform=platform, reason=problem.reason, code=problem.code, place=problem.place
+    )
+
+
+def _channel_problem(locked: LockedEnvironment, channels: Sequence[str]) -> Problem | None:
+    wanted = [channel.rstrip("/") for channel in channels]
+    have = [channel.rstrip("/") for channel in locked.channels]
+    if len(have) <= len(wanted) and all(_same_channel(h, w) for h, w in zip(have, wanted, strict=False)):
+        if len(have) == len(wanted):
+            return None
+        return Problem("channels-extended", f"the channels {', '.join(wanted[len(have) :])} were added")
+    return Problem(
+        "channels",
+        f"the lock file was solved with the channels {', '.join(have) or '(none)'}, "
+        f"the workspace has {', '.join(wanted) or '(none)'}",
+    )
+
+
+def _same_channel(have: str, wanted: str) -> bool:
+    # Very old locks name channels without an address.
+    return have == wanted or ("://" not in have and wanted.endswith("/" + have))
+
+
+def _extra_platforms(
+    lock: Lock, locked: LockedEnvironment, effective: Sequence[EffectiveEnvironment]
+) -> Problem | None:
+    names = {one.platform.name for one in effective}
+    subdirs = {one.platform.subdir for one in effective}
+    extra = sorted(
+        row.name
+        for row in lock.platforms
+        if row.name in locked.packages and row.name not in names and row.subdir not in subdirs
+    )
+    if not extra:
+        return None
+    shown = ", ".join(f"'{name}'" for name in extra)
+    return Problem("platforms", f"the platforms {shown} are in the lock file but not in the environment")
+
+
+def _platform_problem(lock: Lock, locked: LockedEnvironment, platform: WorkspacePlatform) -> Problem | None:
+    row = _platform(lock, platform.name)
+    if row is None or row.name not in locked.packages:
+        return None
+    if row.subdir != platform.subdir:
+        return Problem(
+            "platform-definition",
+            f"the platform '{platform.name}' is a {platform.subdir}, the lock file was solved for {row.subdir}",
+        )
+    # The defaults of a subdir are no one's wish: only what differs from them counts, in any order.
+    defaults = {_normal(package) for package in default_virtual_packages(platform.subdir)}
+    wanted = {_normal(package) for package in platform.virtual_packages} - defaults
+    have = {_virtual(text) for text in row.virtual_packages} - defaults
+    if wanted == have:
+        return None
+    return Problem(
+        "platform-definition",
+        f"the platform '{platform.name}' declares the virtual packages [{_listed(wanted)}], "
+        f"the lock file was solved with [{_listed(have)}]",
+    )
+
+
+def _platform(lock: Lock, name: str) -> LockedPlatform | None:
+    return next((row for row in lock.platforms if row.name == name), None)
+
+
+def _virtual(text: str) -> tuple[str, str, str]:
+    return _normal(VirtualPackage.parse(text))
+
+
+def _normal(package: VirtualPackage) -> tuple[str, str, str]:
+    version = package.version or "0"
+    while version.endswith(".0"):
+        version = version[:-2]
+    return package.name.lower(), version, package.build or "0"
+
+
+def _listed(packages: set[tuple[str, str, str]]) -> str:
+    return ", ".join(
+        f"{name}={version}" if build == "0" else f"{name}={version}={build}"
+        for name, version, build in sorted(packages)
+    )
+
+
+def _option_problem(locked: LockedEnvironment, effective: EffectiveEnvironment) -> Problem | None:
+    wanted = {**DEFAULTS, **solve_options(effective)}
+    titles = {"strategy": "strategy", "channel-priority": "channel priority"}
+    for key, default in DEFAULTS.items():
+        have = locked.options.get(key, default)
+        if have != wanted[key]:
+            return Problem(
+                "solve-strategy" if key == "strategy" else key,
+                f"the lock file was solved with another {titles[key]} ({have}) than the one selected ({wanted[key]})",
+            )
+    return None
+
+
+def _cutoff_problem(
+    lock: Lock, locked: LockedEnvironment, effective: EffectiveEnvironment, checks: Checks
+) -> Problem | None:
+    if effective.exclude_newer is None:
+        return None
+    meaning = checks.cutoff(effective.exclude_newer)
+    moment = checks.now - meaning if isinstance(meaning, timedelta) else meaning
+    limit = moment.timestamp() * 1000
+    row = locked_platform(lock, locked, effective.platform)
+    for reference in locked.packages[row] if row is not None else ():
+        package = lock.packages[reference]
+        if isinstance(package, CondaRecord) and package.timestamp is not None and package.timestamp > limit:
+            made = datetime.fromtimestamp(package.timestamp / 1000, tz=UTC)
+            return Problem(
+                "exclude-newer",
+                f"the locked package '{package.name}' is of {_moment(made)}, "
+                f"which is newer than the cut-off {_moment(moment)}",
+            )
+    return None
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _package_problem(
+    effective: EffectiveEnvironment,
+    lock: Lock,
+    packages: Sequence[LockedPackage],
+    checks: Checks,
+    matching: Matching,
+) -> Problem | None:
+    conda: dict[str, CondaRecord | SourcePackage] = {}
+    for package in packages:
+        if isinstance(package, PypiPackage):
+            continue
+        if package.name.lower() in conda:
+            return Problem("duplicate", f"the package '{package.name}' is locked twice")
+        conda[package.name.lower()] = package
+    walk = Walk(conda, lock, effective.platform.virtual_packages, matching, checks.source_records)
+    problem = walk.constraints(effective.constraints) or walk.requirements(effective.dependencies)
+    if problem is not None:
+        return problem
+    if effective.pypi_dependencies:
+        names = ", ".join(effective.pypi_dependencies)
+        raise NotSupportedError(
+            f"environment '{effective.environment.name}' has PyPI requirements ({names}), "
+            "which cannot be checked against a lock file yet"
+        )
+    return walk.left_over() or _pypi_left_over(packages) or walk.sources_changed(checks.source_digests)
+
+
+def _pypi_left_over(packages: Sequence[LockedPackage]) -> Problem | None:
+    names = sorted(package.name for package in packages if isinstance(package, PypiPackage))
+    if not names:
+        return None
+    return Problem("superfluous", f"there are PyPI packages in the lock file that nothing requires: {', '.join(names)}")
+
+
+def _check_solve_groups(workspace: Workspace, lock: Lock, known: set[tuple[str, str | None]]) -> list[Mismatch]:
+    """Environments of one solve group must hold the same package of each name."""
+    found: list[Mismatch] = []
+    for group, members in workspace.solve_groups.items():
+        for platform in workspace.platforms:
+            chosen: dict[tuple[str, str], tuple[str, str]] = {}
+            for member in members:
+                if (member, platform.name) not in workspace.effective or member not in lock.environments:
+                    continue
+                if (member, platform.name) in known or (member, None) in known:
+                    break  # all of the group are solved again anyway
+                mismatch = _group_mismatch(lock, platform, group, member, chosen)
+                if mismatch is not None:
+                    found.append(mismatch)
+                    break
+    return found
+
+
+def _group_mismatch(
+    lock: Lock,
+    platform: WorkspacePlatform,
+    group: str,
+    member: str,
+    chosen: dict[tuple[str, str], tuple[str, str]],
+) -> Mismatch | None:
+    locked = lock.environments[member]
+    row = locked_platform(lock, locked, platform)
+    for reference in locked.packages[row] if row is not None else ():
+        package = lock.packages[reference]
+        key = (package.name.lower(), "pypi" if reference.kind == "pypi" else "conda")
+        other, value = chosen.setdefault(key, (member, reference.value))
+        if value != reference.value:
+            return Mismatch(
+                environment=member,
+                platform=platform.name,
+                reason=f"it has another '{package.name}' than environment '{other}' of its solve group '{group}'",
+                code="solve-group",
+            )
+    return None

@@ -1,0 +1,136 @@
+"""The simple MatchSpecs, decided without rattler.
+
+Most requirements in a lock are a name, or a name with bounds on a version of plain numbers. Comparing those here
+spares loading rattler and turning thousands of records into its types. What is not plainly simple is left to
+the matcher: ``None`` is the answer "ask". Source: the version ordering of conda (CEP 33), CEP 29.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+_SPEC = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*)(?:\s*([<>=!~*0-9][^\s\[\]()]*)(?:\s+([A-Za-z0-9_.*]+))?)?")
+_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_BOUND = re.compile(r"(>=|<=|==|!=|>|<)?([0-9]+(?:\.[0-9]+)*)(\.\*|\.?(?:a|alpha|b|beta|rc|dev)[0-9]*)?")
+_EXACT = re.compile(r"(?:==)?([0-9][A-Za-z0-9_.+!]*)")
+
+Numbers = tuple[int, ...]
+Bound = Callable[[str, Numbers | None], bool | None]
+
+
+class QuickMatch:
+    """A MatchSpec of simple bounds on the version, and perhaps a pattern for the build string.
+
+    ``alternatives``: one of them must hold; each is a tuple of bounds that must all hold.
+    """
+
+    __slots__ = ("_alternatives", "_build")
+
+    def __init__(self, alternatives: tuple[tuple[Bound, ...], ...], build: re.Pattern[str] | None) -> None:
+        self._alternatives = alternatives
+        self._build = build
+
+    @property
+    def anything(self) -> bool:
+        """Whether it asks for nothing but the name."""
+        return self._alternatives == ((),) and self._build is None
+
+    def matches(self, version: str, build: str) -> bool | None:
+        """Whether a package of this version and build satisfies it; None where only rattler can tell."""
+        if self._build is not None and self._build.fullmatch(build) is None:
+            return False
+        numbers = _numbers(version)
+        answer: bool | None = False
+        for bounds in self._alternatives:
+            held = _all_hold(bounds, version, numbers)
+            if held:
+                return True
+            if held is None:
+                answer = None
+        return answer
+
+
+def _all_hold(bounds: tuple[Bound, ...], version: str, numbers: Numbers | None) -> bool | None:
+    answer: bool | None = True
+    for bound in bounds:
+        held = bound(version, numbers)
+        if held is False:
+            return False
+        if held is None:
+            answer = None
+    return answer
+
+
+def quick_match(spec: str) -> QuickMatch | None:
+    """``spec`` (a MatchSpec text) for a quick answer; None if it is not one of the simple forms."""
+    found = _SPEC.fullmatch(spec.strip())
+    if found is None:
+        return None
+    version, build = found.group(2), found.group(3)
+    pattern = None
+    if build is not None and build != "*":
+        pattern = re.compile(re.escape(build).replace(r"\*", ".*"), re.DOTALL)
+    if version is None or version == "*":
+        return QuickMatch(((),), pattern)
+    alternatives: list[tuple[Bound, ...]] = []
+    for alternative in version.split("|"):
+        bounds = [_bound(part) for part in alternative.split(",")]
+        known = tuple(bound for bound in bounds if bound is not None)
+        if len(known) < len(bounds):
+            return None
+        alternatives.append(known)
+    return QuickMatch(tuple(alternatives), pattern)
+
+
+def _bound(text: str) -> Bound | None:
+    found = _BOUND.fullmatch(text)
+    if found is None:
+        exact = _EXACT.fullmatch(text)
+        if exact is None:
+            return None
+        # Equal text is an equal version; whether other text is one too is for rattler to say.
+        whole = exact.group(1)
+        return lambda version, numbers: True if version == whole else None
+    sign, number, suffix = found.groups()
+    given = tuple(map(int, number.split(".")))
+    if suffix == ".*":
+        return _starts_with(given) if sign is None else None
+    if suffix is not None and sign not in ("<", ">="):
+        return None
+    # A version of numbers is below ``2.0a0`` (``rc1``, ``.dev0``) exactly where it is below ``2.0``.
+    compare = _COMPARE[sign or "=="]
+    limit = _stripped(given)
+    return lambda version, numbers: compare(_stripped(numbers), limit) if numbers is not None else None
+
+
+_COMPARE: dict[str, Callable[[Numbers, Numbers], bool]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def _starts_with(prefix: Numbers) -> Bound:
+    # Whether ``1`` starts with ``1.0`` is for rattler to say.
+    return lambda version, numbers: (
+        numbers[: len(prefix)] == prefix if numbers is not None and len(numbers) >= len(prefix) else None
+    )
+
+
+def _stripped(numbers: Numbers) -> Numbers:
+    """Without zeros at the end: ``1.0`` and ``1`` are equal versions."""
+    end = len(numbers)
+    while end and numbers[end - 1] == 0:
+        end -= 1
+    return numbers[:end]
+
+
+@lru_cache(maxsize=65536)
+def _numbers(version: str) -> Numbers | None:
+    return tuple(map(int, version.split("."))) if _NUMBERS.fullmatch(version) else None

@@ -1,0 +1,320 @@
+"""From the requirements of an environment through its locked packages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smelt.lock.model import Lock, SourceLock, SourcePackage
+from smelt.lock.requirement import Both, Condition, Requirement, describe, from_spec, parse_requirement
+from smelt.lock.sources import folder_of, source_mismatch
+from smelt.text import Place
+from smelt.types import CondaRecord, SourceLocation, VirtualPackage
+from smelt.workspace.model import Dependency
+
+if TYPE_CHECKING:
+    from smelt.lock.satisfiability import Matcher
+
+_ENVIRONMENT = "<environment>"
+LockedConda = CondaRecord | SourcePackage
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What does not fit, and where it is asked for."""
+
+    code: str
+    reason: str
+    place: Place | None = None
+
+
+class Matching:
+    """The matcher with what it has answered before: one for all environments of a check."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+        self._answers: dict[tuple[str, int], tuple[bool, CondaRecord]] = {}
+        self._parsed: dict[str, Requirement] = {}
+        self._sources: dict[int, tuple[SourcePackage, CondaRecord | None]] = {}
+
+    def parse(self, text: str) -> Requirement:
+        """A requirement in MatchSpec text."""
+        known = self._parsed.get(text)
+        if known is None:
+            known = self._parsed[text] = parse_requirement(text)
+        return known
+
+    def matches(self, requirement: Requirement, record: CondaRecord) -> bool:
+        """Whether a record satisfies a requirement."""
+        quick = requirement.quick.matches(record.version, record.build) if requirement.quick is not None else None
+        if quick is not None:
+            return quick and record.name.lower() == requirement.name
+        # Records are frozen and kept alive here, so their identity can stand for them.
+        key = (requirement.text, id(record))
+        known = self._answers.get(key)
+        if known is None:
+            known = self._answers[key] = (self._matcher.matches(requirement.text, record), record)
+        return known[0]
+
+    def matches_virtual(self, requirement: Requirement, package: VirtualPackage) -> bool:
+        """Whether a virtual package satisfies a requirement."""
+        if package.name != requirement.name:
+            return False
+        quick = requirement.quick.matches(package.version, package.build) if requirement.quick is not None else None
+        return quick if quick is not None else self._matcher.matches_virtual(requirement.text, package)
+
+    def source_record(
+        self, package: SourcePackage, own: SourceLock | None, now: CondaRecord | None
+    ) -> CondaRecord | None:
+        """A source package as a record to match against; None where its version is not known."""
+        known = self._sources.get(id(package))
+        if known is None:
+            known = self._sources[id(package)] = (package, now or _as_record(package, own))
+        return known[1]
+
+
+def _as_record(package: SourcePackage, own: SourceLock | None) -> CondaRecord | None:
+    version, build, number, subdir, noarch = (
+        (own.version, own.build, own.build_number, own.subdir, own.noarch)
+        if own is not None
+        else (package.version, package.build, package.build_number, package.subdir, package.noarch)
+    )
+    if version is None or subdir is None:
+        return None
+    return CondaRecord(
+        name=package.name,
+        version=version,
+        build=build,
+        build_number=number,
+        subdir=subdir,
+        noarch=noarch,
+        url=f"source:{package.name}",
+        file_name=f"{package.name}-{version}-{build}.conda",
+        channel=None,
+        depends=package.depends,
+        constrains=package.constrains,
+        flags=package.flags,
+        track_features=package.track_features,
+        features=package.features,
+        license=package.license,
+    )
+
+
+class Walk:
+    """One environment on one platform: ``conda`` maps normalised names to its locked packages."""
+
+    def __init__(
+        self,
+        conda: Mapping[str, LockedConda],
+        lock: Lock,
+        virtual_packages: Sequence[VirtualPackage],
+        matching: Matching,
+        source_records: Mapping[str, CondaRecord],
+    ) -> None:
+        self._conda = conda
+        self._lock = lock
+        self._virtual = {package.name: package for package in virtual_packages}
+        self._matching = matching
+        self._source_records = source_records
+        # Per package what is still to be followed ("" is the package itself), and the extras that are or were.
+        self._visited: dict[str, set[str]] = {}
+        self._extras: dict[str, set[str]] = {}
+        self._from_source: set[str] = set()
+
+    def constraints(self, constraints: Sequence[Dependency]) -> Problem | None:
+        """Constraints bind what is locked as a binary; they ask for nothing."""
+        for constraint in constraints:
+            package = self._conda.get(constraint.name.lower())
+            if isinstance(package, CondaRecord):
+                requirement = from_spec(constraint.name, constraint.spec)
+                if not self._matching.matches(requirement, package):
+                    text = describe(constraint.name, constraint.spec)
+                    return Problem(
+                        "constraint",
+                        f"the locked package '{package}' violates the constraint '{text}'",
+                        constraint.place,
+                    )
+        return None
+
+    def requirements(self, dependencies: Sequence[Dependency]) -> Problem | None:
+        """Every requirement of the environment, and of every package that it reaches."""
+        waiting: list[str] = []
+        for dependency in dependencies:
+            name, spec = dependency.name, dependency.spec
+            try:
+                requirement = from_spec(name, spec)
+            except ValueError as error:
+                return Problem("unsatisfied", str(error), dependency.place)
+            if requirement.condition is not None and not self._holds(requirement.condition):
+                continue
+            text = describe(name, spec)
+            problem = (
+                self._need_source(requirement, spec.location, ".", text, _ENVIRONMENT)
+                if spec.location is not None
+                else self._need(requirement, text, _ENVIRONMENT)
+            )
+            if problem is not None:
+                return Problem(problem.code, problem.reason, dependency.place)
+            self._visit(requirement, waiting)
+        while waiting:
+            problem = self._depends_of(waiting.pop(), waiting)
+            if problem is not None:
+                return problem
+        return None
+
+    def left_over(self) -> Problem | None:
+        """Packages that nothing requires, and sources where only a binary is required."""
+        unused = sorted(package.name for name, package in self._conda.items() if name not in self._visited)
+        if unused:
+            return Problem(
+                "superfluous", f"there are packages in the lock file that nothing requires: {', '.join(unused)}"
+            )
+        for name, package in self._conda.items():
+            if isinstance(package, SourcePackage) and name not in self._from_source:
+                return Problem(
+                    "unwanted-source",
+                    f"package '{package.name}' is locked as source, but is only required as binary",
+                )
+        return None
+
+    def sources_changed(self, digests: Mapping[str, str] | None) -> Problem | None:
+        """Source packages whose metadata is no longer what was locked, also in build and host environments."""
+        if digests is None:
+            return None
+        waiting = [package for package in self._conda.values() if isinstance(package, SourcePackage)]
+        seen: set[str] = set()
+        while waiting:
+            package = waiting.pop()
+            if package.identifier in seen:
+                continue
+            seen.add(package.identifier)
+            own = self._lock.sources.get(package.identifier)
+            now = digests.get(package.identifier)
+            if own is None:
+                return Problem(
+                    "source-unknown",
+                    f"the lock file does not say what the source package '{package.name}' was rendered from",
+                )
+            if now is None:
+                return Problem(
+                    "source-changed", f"the source package '{package.name}' no longer has the locked variant"
+                )
+            if now != own.metadata_digest:
+                return Problem(
+                    "source-changed",
+                    f"the requirements or metadata of the source package '{package.name}' have changed",
+                )
+            for reference in (*package.build_packages, *package.host_packages):
+                inner = self._lock.packages[reference]
+                if isinstance(inner, SourcePackage):
+                    waiting.append(inner)
+        return None
+
+    def _depends_of(self, name: str, waiting: list[str]) -> Problem | None:
+        package = self._conda[name]
+        source = isinstance(package, SourcePackage)
+        origin = f"{package.name} @ {package.location}" if source else package.file_name
+        extras = self._visited[name]
+        texts = [*(package.depends if "" in extras else ())]
+        for extra in sorted(extras):
+            texts += package.extra_depends.get(extra, ()) if extra else ()
+        extras.clear()
+        for text in texts:
+            try:
+                requirement = self._matching.parse(text)
+            except ValueError as error:
+                return Problem("unsatisfied", f"{error} (required by '{origin}')")
+            if requirement.condition is not None and not self._holds(requirement.condition):
+                continue
+            location = package.source_depends.get(requirement.name) if source else None
+            problem = (
+                self._need_source(requirement, location, folder_of(package), text, origin)
+                if location is not None and source
+                else self._need(requirement, text, origin)
+            )
+            if problem is not None:
+                return problem
+            self._visit(requirement, waiting)
+        return None
+
+    def _visit(self, requirement: Requirement, waiting: list[str]) -> None:
+        """Queue the requirements of a package, and those of extras that were not followed yet."""
+        name = requirement.name
+        if name not in self._conda:
+            return
+        todo = self._visited.get(name)
+        first = todo is None
+        if todo is None:
+            todo = self._visited[name] = {""}
+        followed = self._extras.setdefault(name, set())
+        new = {extra for extra in requirement.extras if extra not in followed}
+        followed |= new
+        todo |= new
+        if first or new:
+            waiting.append(name)
+
+    def _need(self, requirement: Requirement, text: str, origin: str) -> Problem | None:
+        package = self._conda.get(requirement.name)
+        unsatisfied = Problem(
+            "unsatisfied", f"the requirement '{text}' could not be satisfied (required by '{origin}')"
+        )
+        if package is None:
+            virtual = self._virtual.get(requirement.name)
+            return None if virtual is not None and self._matching.matches_virtual(requirement, virtual) else unsatisfied
+        if isinstance(package, CondaRecord):
+            return None if self._matching.matches(requirement, package) else unsatisfied
+        return self._matches_source(requirement, package, unsatisfied)
+
+    def _need_source(
+        self, requirement: Requirement, location: SourceLocation, base: str, text: str, origin: str
+    ) -> Problem | None:
+        self._from_source.add(requirement.name)
+        package = self._conda.get(requirement.name)
+        if package is None:
+            return Problem("missing-source", f"no package named '{requirement.name}' exists (required by '{origin}')")
+        if isinstance(package, CondaRecord):
+            return Problem(
+                "source-is-binary",
+                f"the required source package '{package.name}' is locked as binary (required by '{origin}')",
+            )
+        why = source_mismatch(package, self._lock.sources.get(package.identifier), location, base)
+        if why is not None:
+            return Problem(
+                "source-location",
+                f"the locked source package '{package.name}' does not match the requested one: {why}",
+            )
+        return self._matches_source(
+            requirement,
+            package,
+            Problem("unsatisfied", f"the requirement '{text}' could not be satisfied (required by '{origin}')"),
+        )
+
+    def _matches_source(self, requirement: Requirement, package: SourcePackage, unsatisfied: Problem) -> Problem | None:
+        if requirement.any_version:
+            return None
+        record = self._source_record(package)
+        if record is None:
+            return Problem(
+                "source-unknown",
+                f"the lock file does not say which version the source package '{package.name}' has, "
+                f"and '{requirement.text}' is required",
+            )
+        return None if self._matching.matches(requirement, record) else unsatisfied
+
+    def _source_record(self, package: SourcePackage) -> CondaRecord | None:
+        own = self._lock.sources.get(package.identifier)
+        return self._matching.source_record(package, own, self._source_records.get(package.identifier))
+
+    def _holds(self, condition: Condition) -> bool:
+        if isinstance(condition, Both):
+            left = self._holds(condition.left)
+            if condition.kind == "and":
+                return left and self._holds(condition.right)
+            return left or self._holds(condition.right)
+        package = self._conda.get(condition.name)
+        record = self._source_record(package) if isinstance(package, SourcePackage) else package
+        if record is not None and self._matching.matches(condition, record):
+            return True
+        virtual = self._virtual.get(condition.name)
+        return virtual is not None and self._matching.matches_virtual(condition, virtual)
