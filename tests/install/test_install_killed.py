@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,10 +75,9 @@ def child(root: Path, sets: list[list[CondaRecord]], rounds: int, environment: s
     described = root / f"sets-{random.getrandbits(60):x}.json"
     described.write_text(json.dumps([[_plain(record) for record in records] for records in sets]))
     arguments = [str(Path(__file__).parent), str(root), str(described), str(rounds), environment]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", CHILD, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    return process
 
 
 def _plain(record: CondaRecord) -> dict[str, object]:
@@ -93,8 +93,7 @@ def _plain(record: CondaRecord) -> dict[str, object]:
         "depends",
         "sha256",
     )
-    fields = {key: getattr(record, key) for key in (*keep, "md5", "size")}
-    return fields
+    return {key: getattr(record, key) for key in (*keep, "md5", "size")}
 
 
 def go(process: subprocess.Popen[str]) -> None:
@@ -113,8 +112,6 @@ def moments() -> Iterator[float]:
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
 def test_killed_at_any_moment_the_next_install_repairs(tmp_path: Path, sets: list[list[CondaRecord]]) -> None:
-    import shutil
-
     finish = random.Random(7)
     cut_off = 0
     for number, moment in enumerate(moments()):
@@ -129,8 +126,8 @@ def test_killed_at_any_moment_the_next_install_repairs(tmp_path: Path, sets: lis
         result = asyncio.run(install(request))
         cut_off += result.repaired is not None
         assert_exact(request)
-        for record in request.records:
-            assert entry_problem(tmp_path / "cache", record, thorough=True) is None
+        problems = {entry_problem(tmp_path / "cache", record, thorough=True) for record in request.records}
+        assert problems <= ({None} if result.changed else {None, "not there"})
         assert asyncio.run(install(request)).changed is False
     assert cut_off > 0 or KILLS < 10
 

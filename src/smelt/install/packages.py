@@ -162,16 +162,12 @@ async def provide(
     return tuple(record.file_name for record in missing)
 
 
-async def _fetch(
-    cache: Path, record: CondaRecord, client: Client, reporter: InstallReporter, thorough: bool
-) -> None:
+async def _fetch(cache: Path, record: CondaRecord, client: Client, reporter: InstallReporter, thorough: bool) -> None:
     packages = cache / PACKAGES
     name = segment(record)
     staging = packages / _STAGING / name
     try:
-        async with exclusive(
-            packages / _STAGING / f"{name}.lock", f"fetching {record.file_name}", reporter.waiting
-        ):
+        async with exclusive(packages / _STAGING / f"{name}.lock", f"fetching {record.file_name}", reporter.waiting):
             if entry_problem(cache, record, thorough=thorough) is None:
                 return  # another process was faster
             reporter.fetching(record.file_name, record.size)
@@ -350,8 +346,7 @@ def _download_error(record: CondaRecord, text: str) -> ChannelError:
         f"cannot download {record.file_name}",
         code="download-failed",
         notes=[_redacted(record.url), text],
-        help="check the connection and that the channel still has this file; if it is gone, solve again "
-        "(`smelt lock`)",
+        help="check the connection and that the channel still has this file; if it is gone, solve again (`smelt lock`)",
     )
 
 

@@ -71,9 +71,7 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
         raise _prefix_error(error.errno, str(error), prefix) from error
 
 
-async def _install_locked(
-    request: InstallRequest, reporter: InstallReporter, stack: AsyncExitStack
-) -> InstallResult:
+async def _install_locked(request: InstallRequest, reporter: InstallReporter, stack: AsyncExitStack) -> InstallResult:
     prefix = request.prefix
     cache = request.cache or cache_root()
     before = read_state(prefix)
