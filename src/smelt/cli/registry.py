@@ -26,9 +26,7 @@ COMMANDS: tuple[Command, ...] = (
         group="Workspace",
     ),
     Command(name="install", module="smelt.cli.install", summary="Install locked environments", group="Workspace"),
-    Command(
-        name="run", module="smelt.cli.run", summary="Run a task or a command in an environment", group="Workspace"
-    ),
+    Command(name="run", module="smelt.cli.run", summary="Run a task or a command in an environment", group="Workspace"),
     Command(
         name="shell-hook",
         module="smelt.cli.shell_hook",

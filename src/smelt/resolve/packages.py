@@ -117,8 +117,7 @@ class PackageLoader:
         location = requirement.location
         if location.git is not None or location.url is not None:
             raise NotSupportedError(
-                f"source package `{requirement.name}` comes from {location}: "
-                "git and url sources are not supported yet",
+                f"source package `{requirement.name}` comes from {location}: git and url sources are not supported yet",
                 help="check it out beside the workspace and name it by `path`",
             )
         if requirement.inline is not None:

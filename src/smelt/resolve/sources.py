@@ -11,6 +11,7 @@ from smelt.resolve.model import Context, SourceRequirement
 from smelt.resolve.packages import LoadedPackage, PackageLoader
 from smelt.resolve.workspace import Pair, context_of, members_of, source_requirements
 from smelt.source.model import RenderedVariant
+from smelt.types import CondaRecord
 from smelt.workspace.model import Workspace
 
 MISSING = "missing"
@@ -77,16 +78,24 @@ class LockedSources:
                 waiting += [*package.build_packages, *package.host_packages]
         return list(found.values())
 
-    def digests(self, pairs: Iterable[Pair]) -> dict[str, str]:
-        """By identifier, the metadata digest that each locked source package has today."""
-        found: dict[str, str] = {}
+    def today(self, pairs: Iterable[Pair]) -> tuple[dict[str, str], dict[str, CondaRecord]]:
+        """What each locked source package is today, by identifier: its metadata digest, and its record.
+
+        A package that the workspace no longer has in that variant has the digest ``MISSING`` and no record.
+        """
+        digests: dict[str, str] = {}
+        records: dict[str, CondaRecord] = {}
         for pair in pairs:
             if pair not in self._workspace.effective:
                 continue
             for package in self.of(pair):
                 today = self.find(pair, package)
-                found[package.identifier] = today.variant.metadata_digest if today is not None else MISSING
-        return found
+                if today is None:
+                    digests[package.identifier] = MISSING
+                else:
+                    digests[package.identifier] = today.variant.metadata_digest
+                    records[package.identifier] = _record(today)
+        return digests, records
 
     def _context(self, pair: Pair) -> Context:
         found = self._contexts.get(pair)
@@ -113,3 +122,21 @@ class LockedSources:
                 waiting += self._loader.requirements_of(requirement, variant)
         self._known[pair] = found
         return found
+
+
+def _record(today: LockedVariant) -> CondaRecord:
+    variant, locked = today.variant, today.locked
+    return CondaRecord(
+        name=variant.name,
+        version=variant.version,
+        build=variant.build,
+        build_number=variant.build_number,
+        subdir=variant.subdir,
+        noarch=variant.noarch,
+        url=f"smelt:{locked.identifier}",
+        file_name=f"{variant.name}-{variant.version}-{variant.build}.conda",
+        channel=None,
+        depends=locked.depends,
+        constrains=locked.constrains,
+        run_exports=locked.run_exports,
+    )

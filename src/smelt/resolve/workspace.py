@@ -203,9 +203,7 @@ def _pins(old: Lock | None) -> dict[tuple[str, str], BuildSource]:
     }
 
 
-def _locked(
-    request: ResolveRequest, members: Sequence[EffectiveEnvironment], platform: str
-) -> tuple[CondaRecord, ...]:
+def _locked(request: ResolveRequest, members: Sequence[EffectiveEnvironment], platform: str) -> tuple[CondaRecord, ...]:
     """The binary packages to stay with, where they can."""
     if request.old is None or request.unlock is None:
         return ()

@@ -1,0 +1,51 @@
+"""Which of a workspace's platforms this machine is."""
+
+from __future__ import annotations
+
+from smelt.errors import UnknownNameError
+from smelt.text import closest
+from smelt.types import current_platform
+from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
+
+
+def environment_named(workspace: Workspace, name: str) -> str:
+    """``name`` if the workspace has such an environment; raises UnknownNameError with a suggestion otherwise."""
+    if name in workspace.environments:
+        return name
+    guess = closest(name, workspace.environments)
+    known = ", ".join(workspace.environments)
+    raise UnknownNameError(
+        f"there is no environment `{name}` in workspace `{workspace.name}`",
+        code="unknown-environment",
+        help=f"did you mean `{guess}`?" if guess else f"its environments are {known}",
+    )
+
+
+def platform_for(workspace: Workspace, environment: str, wanted: str | None = None) -> WorkspacePlatform:
+    """The platform of ``environment`` to use: the one called ``wanted``, or the one that this machine is.
+
+    ``wanted`` may be a name of the workspace or a conda subdir. Of several that fit, the first in the manifest.
+    Raises UnknownNameError where the environment supports none.
+    """
+    platforms = workspace.platforms_of(environment)
+    name = wanted or current_platform()
+    found = [p for p in platforms if p.name == name] or [p for p in platforms if p.subdir == name]
+    if found:
+        return found[0]
+    listed = ", ".join(p.name for p in platforms) or "no platform"
+    if wanted is not None:
+        raise UnknownNameError(
+            f"environment `{environment}` has no platform `{wanted}`",
+            code="unknown-platform",
+            help=f"it has {listed}",
+        )
+    raise UnknownNameError(
+        f"environment `{environment}` does not support this machine's platform, {name}",
+        code="unsupported-platform",
+        help=f"it supports {listed}; add `{name}` to `platforms` of the workspace or of its features",
+    )
+
+
+def effective_for(workspace: Workspace, environment: str, wanted: str | None = None) -> EffectiveEnvironment:
+    """What ``environment`` means on the platform that ``platform_for`` gives."""
+    return workspace.effective[environment, platform_for(workspace, environment, wanted).name]

@@ -1,0 +1,86 @@
+"""What smelt knows of a workspace from the last time, so that an unchanged one costs a few stats.
+
+The record lies in ``.pixi/smelt/state.json``. It is a cache: whatever is wrong with it, the full way is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from smelt import __version__
+from smelt.fs import write_text
+from smelt.source import stats
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownState:
+    """A state of the files for which each environment's contents are known.
+
+    ``files``: path → stamp (``smelt.source.stats.stamp``) of everything that was read but source trees;
+    ``trees``: their stat indexes. ``environments``: name → digest of what the prefix must hold.
+    """
+
+    files: Mapping[str, tuple[int, ...] | None]
+    trees: tuple[str, ...] = ()
+    environments: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def holds(self) -> bool:
+        """Whether every file and tree is still as it was."""
+        if any(stats.stamp(path) != stamp for path, stamp in self.files.items()):
+            return False
+        for path in self.trees:
+            index = stats.read(path)
+            if index is None or not stats.unchanged(index):
+                return False
+        return True
+
+
+def _path(state_folder: Path) -> Path:
+    return state_folder / "smelt" / "state.json"
+
+
+def _identity(platform: str) -> list[str]:
+    return [__version__, sys.version, sys.prefix, platform]
+
+
+def read_known(state_folder: Path, platform: str) -> KnownState | None:
+    """The record for ``platform``; None where there is none that this smelt wrote."""
+    try:
+        data: object = json.loads(_path(state_folder).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(data, dict):
+        return None
+    values = cast("dict[str, object]", data)
+    if values.get("format") != FORMAT or values.get("identity") != _identity(platform):
+        return None
+    files = cast("dict[str, list[int] | None]", values["files"])
+    return KnownState(
+        files={path: tuple(stamp) if stamp is not None else None for path, stamp in files.items()},
+        trees=tuple(cast("list[str]", values["trees"])),
+        environments=cast("dict[str, str]", values["environments"]),
+    )
+
+
+def stamps(paths: Iterable[Path]) -> dict[str, tuple[int, ...] | None]:
+    """The stamps of files as they are now; take them *before* the files are read."""
+    return {str(path): stats.stamp(str(path)) for path in paths}
+
+
+def write_known(state_folder: Path, platform: str, known: KnownState) -> None:
+    """Replace the record. Raises OSError."""
+    data = {
+        "format": FORMAT,
+        "identity": _identity(platform),
+        "files": {path: list(stamp) if stamp is not None else None for path, stamp in known.files.items()},
+        "trees": list(known.trees),
+        "environments": dict(known.environments),
+    }
+    write_text(_path(state_folder), json.dumps(data, indent=1) + "\n")

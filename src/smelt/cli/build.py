@@ -1,0 +1,92 @@
+"""``smelt build``."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from smelt.cli.options import add_jobs, add_lock_usage, add_workspace, load, lock_mode
+from smelt.cli.terminal import Terminal
+from smelt.errors import UnknownNameError
+from smelt.text import closest
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_workspace(parser)
+    parser.add_argument(
+        "--environment",
+        "-e",
+        action="append",
+        metavar="ENVIRONMENT",
+        help="build what this environment needs (may be given again; default: every environment)",
+    )
+    parser.add_argument(
+        "--package",
+        "-p",
+        action="append",
+        metavar="NAME",
+        help="build this package and what it needs (again: more)",
+    )
+    parser.add_argument("--rebuild", action="append", default=[], metavar="NAME", help="build it although it is built")
+    parser.add_argument("--why", action="store_true", help="build nothing; say what would be built, and why")
+    parser.add_argument("--keep-going", action="store_true", help="do not let a failed build stop the others")
+    parser.add_argument("--output-dir", "-o", type=Path, metavar="DIR", help="copy the packages there")
+    add_lock_usage(parser)
+    add_jobs(parser)
+
+
+def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Build the source packages of the workspace."""
+    from smelt.api.platforms import environment_named
+
+    workspace = load(arguments, terminal)
+    environments = None
+    if arguments.environment:
+        environments = [environment_named(workspace.model, name) for name in arguments.environment]
+    mode = lock_mode(arguments)
+    plan = workspace.plan(environments, mode=mode)
+    names = {node.variant.name for node in plan.nodes}
+    for name in [*(arguments.package or ()), *arguments.rebuild]:
+        if name not in names:
+            guess = closest(name, names)
+            listed = ", ".join(sorted(names)) or "none"
+            raise UnknownNameError(
+                f"there is no source package `{name}` in what is to be built",
+                code="unknown-package",
+                help=f"did you mean `{guess}`?" if guess else f"there are {listed}",
+            )
+    if arguments.why:
+        return _why(workspace.explain(plan, packages=arguments.package), terminal)
+    artifacts = workspace.build(
+        environments,
+        mode=mode,
+        packages=arguments.package,
+        rebuild=arguments.rebuild,
+        jobs=arguments.jobs,
+        keep_going=arguments.keep_going,
+    )
+    for artifact in artifacts.values():
+        word = terminal.style("built ", "green") if artifact.built else terminal.style("cached", "dim")
+        terminal.print(f"{word} {artifact.record}  sha256:{(artifact.record.sha256 or '')[:16]}")
+        if arguments.output_dir is not None:
+            folder: Path = arguments.output_dir / artifact.record.subdir
+            folder.mkdir(parents=True, exist_ok=True)
+            target = folder / artifact.path.name
+            shutil.copyfile(artifact.path, target)
+            terminal.print(f"       {target}")
+    return 0
+
+
+def _why(explanations: list[tuple[str, bool, list[str]]], terminal: Terminal) -> int:
+    for label, stored, reasons in explanations:
+        if stored:
+            terminal.print(f"{label}: in the store, nothing to build")
+            continue
+        terminal.print(f"{label}: to be built")
+        for reason in reasons:
+            terminal.print(f"  {reason}")
+    if not explanations:
+        terminal.print("there are no source packages to build")
+    return 0

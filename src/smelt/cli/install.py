@@ -1,0 +1,35 @@
+"""``smelt install``."""
+
+from __future__ import annotations
+
+import argparse
+
+from smelt.cli.options import add_jobs, add_lock_usage, add_workspace, load, lock_mode
+from smelt.cli.terminal import Terminal
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options. Source: the reference's page ``pixi install``."""
+    add_workspace(parser)
+    parser.add_argument(
+        "--environment",
+        "-e",
+        action="append",
+        metavar="ENVIRONMENT",
+        help="the environment to install (may be given again)",
+    )
+    parser.add_argument("--all", "-a", action="store_true", help="install all environments of this platform")
+    parser.add_argument("--verify", action="store_true", help="compare every file with its package, and repair")
+    add_lock_usage(parser)
+    add_jobs(parser)
+
+
+def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Install environments, updating the lock and building source packages as needed."""
+    workspace = load(arguments, terminal)
+    names = workspace.supported() if arguments.all else tuple(arguments.environment or ("default",))
+    installed = workspace.install(names, mode=lock_mode(arguments), verify=arguments.verify, jobs=arguments.jobs)
+    for each in installed:
+        word = "installed" if each.changed else "is up to date"
+        terminal.note(f"{terminal.style('✔', 'green', err=True)} environment {each.environment} {word}")
+    return 0

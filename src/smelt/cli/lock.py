@@ -1,0 +1,50 @@
+"""``smelt lock``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from smelt.cli.options import add_workspace, load
+from smelt.cli.terminal import Terminal
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options. Source: the reference's page ``pixi lock``."""
+    add_workspace(parser)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if the lock file does not fit")
+    parser.add_argument("--dry-run", action="store_true", help="solve, show what would change, write nothing")
+    parser.add_argument("--json", action="store_true", help="show the changes as JSON")
+    parser.add_argument("--no-install", action="store_true", help=argparse.SUPPRESS)
+
+
+def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Solve the workspace and write its lock."""
+    workspace = load(arguments, terminal)
+    if arguments.check:
+        from smelt.api.workspace import outdated
+        from smelt.errors import LockError
+
+        lock = workspace.read_lock()
+        if lock is None:
+            raise LockError(
+                f"there is no lock file {workspace.model.lock_path}", code="lock-missing", help="run `smelt lock`"
+            )
+        mismatches = workspace.check(lock)
+        if mismatches:
+            raise outdated(mismatches)
+        terminal.note(terminal.style("✔ the lock file fits the manifest", "green", err=True))
+        return 0
+    result = workspace.lock(dry_run=arguments.dry_run)
+    changed = bool(result.difference)
+    if arguments.json:
+        terminal.print(json.dumps(result.difference.to_json(), indent=2))
+    elif changed:
+        terminal.note(result.difference.to_text().rstrip())
+    if arguments.dry_run:
+        terminal.note("the lock file would change" if changed else "the lock file would not change")
+    elif result.written:
+        terminal.note(terminal.style("✔ updated pixi.lock", "green", err=True))
+    else:
+        terminal.note(terminal.style("✔ pixi.lock was up to date", "green", err=True))
+    return 0

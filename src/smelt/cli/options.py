@@ -1,0 +1,75 @@
+"""Options that several commands take, declared once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smelt.cli.terminal import Terminal
+from smelt.errors import UsageError
+
+if TYPE_CHECKING:
+    from smelt.api.workspace import LockMode, Workspace
+
+
+def add_workspace(parser: argparse.ArgumentParser) -> None:
+    """``--manifest-path``."""
+    parser.add_argument(
+        "--manifest-path",
+        "-m",
+        type=Path,
+        metavar="PATH",
+        help="pixi.toml, pyproject.toml or the folder of the workspace (default: found upwards from here)",
+    )
+
+
+def add_environment(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--environment``, given once."""
+    parser.add_argument("--environment", "-e", metavar="ENVIRONMENT", help=what)
+
+
+def add_lock_usage(parser: argparse.ArgumentParser) -> None:
+    """``--locked`` and ``--frozen``."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--locked", action="store_true", help="fail if pixi.lock does not fit the manifest")
+    group.add_argument("--frozen", action="store_true", help="take pixi.lock as it is, without a look at the manifest")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """``--jobs``."""
+    parser.add_argument("--jobs", "-j", type=positive, metavar="N", help="builds at the same time (default: cores)")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 1")
+    return number
+
+
+def lock_mode(arguments: argparse.Namespace) -> LockMode:
+    """What ``--locked`` and ``--frozen`` ask for."""
+    if arguments.locked:
+        return "locked"
+    return "frozen" if arguments.frozen else "update"
+
+
+def load(arguments: argparse.Namespace, terminal: Terminal) -> Workspace:
+    """The workspace that the command is about, with its warnings shown."""
+    from smelt.api.workspace import Workspace
+    from smelt.cli.progress import Progress
+
+    path: Path | None = arguments.manifest_path
+    if path is not None and not path.exists():
+        raise UsageError(
+            f"there is no {path}", code="manifest-missing", help="`--manifest-path` names a file or folder"
+        )
+    workspace = Workspace.load(path, Progress(terminal))
+    for warning in workspace.model.warnings:
+        terminal.warn(warning)
+    return workspace
