@@ -2,8 +2,9 @@
 
 The order is the reference's: search path and ``CONDA_*``; variables of packages (``etc/conda/env_vars.d``), of
 ``conda-meta/state``, and ``PIXI_*``; activation scripts of packages, then those of the workspace; then the
-profile's variables and ``activation.env``. So ``activation.env`` wins over scripts, and scripts of the workspace over those
-of packages. Source: the reference's page "Environment variables" and its ``pixi_core``, ``rattler_shell``.
+profile's variables and ``activation.env``. So ``activation.env`` wins over scripts, and scripts of the workspace
+win over those of packages.
+Source: the reference's page "Environment variables" and its ``pixi_core``, ``rattler_shell``.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ _CLEAN = frozenset({"DISPLAY", "LC_ALL", "LC_TIME", "LC_NUMERIC", "LC_MEASUREMEN
 _CLEAN_MACOS = frozenset({"TMPDIR", "XPC_SERVICE_NAME", "XPC_FLAGS"})
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _REFERENCE_WINDOWS = re.compile(r"%([^%\n]+)%")
-_NO_STRINGS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class ActivationRequest:
     platforms: tuple[str, ...]
     subdir: str
     activation: Activation = field(default_factory=Activation)
-    profile_env: Mapping[str, str] = field(default=_NO_STRINGS)
+    profile_env: Mapping[str, str] = field(default_factory=dict[str, str])
     executable: str = ""
     clean: bool = False
 
@@ -73,7 +73,7 @@ class ActivationRequest:
             platforms=tuple(platform.name for platform in workspace.platforms_of(name)),
             subdir=effective.platform.subdir,
             activation=effective.activation,
-            profile_env=effective.profile.activation_env if effective.profile is not None else _NO_STRINGS,
+            profile_env=effective.profile.activation_env if effective.profile is not None else {},
             executable=current_executable(),
             clean=clean,
         )
