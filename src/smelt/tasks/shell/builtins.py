@@ -184,9 +184,7 @@ def _set(call: Call) -> int:
     if args in (["-o"], ["+o"]):
         for name in _SET_OPTIONS:
             on = bool(getattr(options, name))
-            call.print(
-                f"{name}\t{'on' if on else 'off'}" if args == ["-o"] else f"set {'-o' if on else '+o'} {name}"
-            )
+            call.print(f"{name}\t{'on' if on else 'off'}" if args == ["-o"] else f"set {'-o' if on else '+o'} {name}")
         return 0
     changes: list[tuple[str, bool]] = []
     index = 0

@@ -103,9 +103,7 @@ def _matcher(component: list[Character], *, globstar: bool) -> _Matcher | None:
                 return None
             pattern.append(_class(component[index:end]))
             index = end + 1
-    return _Matcher(
-        expression=re.compile("".join(pattern), re.IGNORECASE | re.DOTALL), hidden=component[0][0] == "."
-    )
+    return _Matcher(expression=re.compile("".join(pattern), re.IGNORECASE | re.DOTALL), hidden=component[0][0] == ".")
 
 
 def _class_end(component: list[Character], begin: int) -> int | None:

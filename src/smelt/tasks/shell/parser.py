@@ -14,6 +14,7 @@ from smelt.tasks.shell.syntax import (
     Script,
     Sequence,
     Subshell,
+    Text,
     Word,
 )
 from smelt.tasks.shell.words import ShellSyntaxError, WordReader
