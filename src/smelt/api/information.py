@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from smelt import __version__
 from smelt.api.workspace import Workspace
@@ -12,11 +13,11 @@ from smelt.workspace.model import Environment, WorkspacePlatform
 from smelt.workspace.model import Workspace as Model
 
 
-def collect(workspace: Workspace | None) -> dict[str, object]:
+def collect(workspace: Workspace | None) -> dict[str, Any]:
     """The machine, the caches, and the workspace if there is one; keys as in the reference's ``info --json``."""
     from smelt.solve.machine import machine_virtual_packages
 
-    data: dict[str, object] = {
+    data: dict[str, Any] = {
         "platform": current_platform(),
         "virtual_packages": [str(package) for package in machine_virtual_packages()],
         "version": __version__,

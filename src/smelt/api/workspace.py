@@ -1,33 +1,34 @@
-"""The façade: a workspace, and what can be done with it."""
+"""The façade: a workspace, and what can be done with it.
+
+What an unchanged workspace does not need is imported inside the methods that need it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Collection, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from smelt.api.platforms import effective_for, environment_named, platform_for
-from smelt.api.reporter import Reporter, SilentReporter
 from smelt.api.state import KnownState, read_known, stamps, write_known
 from smelt.errors import Label, LockError, LockOutdatedError, NotSupportedError
 from smelt.fs import hold
-from smelt.install.state import is_current
-from smelt.lock.diff import LockDiff, diff
-from smelt.lock.model import Lock, SourcePackage
-from smelt.lock.reader import read
-from smelt.lock.satisfiability import Mismatch
-from smelt.lock.satisfiability import outdated as to_solve
-from smelt.lock.writer import write
+from smelt.install.state import environment_digest, is_current
 from smelt.types import CondaRecord, current_platform
 from smelt.workspace.load import load_workspace
 from smelt.workspace.model import Workspace as Model
 
 if TYPE_CHECKING:
-    from smelt.build.model import Artifact, BuildNode
-    from smelt.build.store import Store
+    from smelt.api.building import BuildOptions
+    from smelt.api.reporter import Reporter
+    from smelt.build.model import Artifact
+    from smelt.install.request import InstallRequest
+    from smelt.lock.diff import LockDiff
+    from smelt.lock.model import Lock
+    from smelt.lock.satisfiability import Mismatch
     from smelt.resolve.plan import BuildPlan
 
 LockMode = Literal["update", "locked", "frozen"]
@@ -52,7 +53,20 @@ class Installed:
     environment: str
     prefix: Path
     changed: bool
-    built: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallOptions:
+    """How to install.
+
+    ``platform``: one that this machine is not. ``reinstall``: names of packages that are linked anew. ``verify``:
+    compare every file with its package. ``jobs``: builds at the same time.
+    """
+
+    platform: str | None = None
+    reinstall: frozenset[str] = frozenset()
+    verify: bool = False
+    jobs: int | None = None
 
 
 class Workspace:
@@ -63,7 +77,11 @@ class Workspace:
 
     def __init__(self, model: Model, reporter: Reporter | None = None) -> None:
         self.model = model
-        self.reporter: Reporter = reporter or SilentReporter()
+        if reporter is None:
+            from smelt.api.reporter import SilentReporter
+
+            reporter = SilentReporter()
+        self.reporter: Reporter = reporter
 
     @classmethod
     def load(cls, path: Path | None = None, reporter: Reporter | None = None) -> Workspace:
@@ -73,10 +91,10 @@ class Workspace:
         """
         return cls(load_workspace(path), reporter)
 
-    # lock
-
     def read_lock(self) -> Lock | None:
         """The lock file; None where there is none. Raises LockError for one that cannot be read."""
+        from smelt.lock.reader import read
+
         return read(self.model.lock_path) if self.model.lock_path.exists() else None
 
     def check(self, lock: Lock | None) -> tuple[Mismatch, ...]:
@@ -91,8 +109,23 @@ class Workspace:
         ``unlock``: names that need not stay (None: all packages may move, every environment is solved).
         The old lock stays as it is when this fails. Raises what ``smelt.resolve.workspace.resolve`` raises.
         """
+        from smelt.lock.diff import diff
+        from smelt.lock.satisfiability import outdated as to_solve
+        from smelt.lock.writer import write
+        from smelt.resolve.workspace import ResolveRequest, resolve
+
         with self._exclusive("solving the workspace"):
-            return self._lock(self.read_lock(), dry_run=dry_run, unlock=unlock)
+            old = self.read_lock()
+            keep: frozenset[tuple[str, str]] = frozenset()
+            if unlock == ():
+                mismatches = self.check(old)
+                if old is not None and not mismatches:
+                    return LockResult(lock=old, difference=diff(old, old), written=False)
+                keep = frozenset(self.model.effective) - to_solve(self.model, mismatches)
+            request = ResolveRequest(workspace=self.model, old=old, keep=keep, unlock=unlock)
+            new = _run(resolve(request, self.reporter))
+            written = False if dry_run else write(new, self.model.lock_path)
+            return LockResult(lock=new, difference=diff(old, new), written=written)
 
     def ensure_lock(self, mode: LockMode = "update") -> Lock:
         """The lock file, made to fit first in mode ``update``.
@@ -103,94 +136,37 @@ class Workspace:
             return self.lock().lock
         lock = self.read_lock()
         if lock is None:
-            raise LockError(
-                f"there is no lock file {self.model.lock_path}", code="lock-missing", help="run `smelt lock`"
-            )
+            path = self.model.lock_path
+            raise LockError(f"there is no lock file {path}", code="lock-missing", help="run `smelt lock`")
         if mode == "locked":
             mismatches = self.check(lock)
             if mismatches:
                 raise outdated(mismatches)
         return lock
 
-    # build
+    def plan(
+        self, environments: Sequence[str] | None = None, *, mode: LockMode = "update", platform: str | None = None
+    ) -> BuildPlan:
+        """The builds that ``environments`` need (all that support this machine by default); nothing is built."""
+        return self._plan(self.ensure_lock(mode), environments, platform)
 
     def build(
         self,
         environments: Sequence[str] | None = None,
         *,
         mode: LockMode = "update",
-        packages: Collection[str] | None = None,
-        rebuild: Collection[str] = (),
-        jobs: int | None = None,
-        keep_going: bool = False,
-    ):
-        """Build the source packages of ``environments`` (all that support this machine by default).
+        options: BuildOptions | None = None,
+    ) -> Mapping[str, Artifact]:
+        """Build the source packages that ``environments`` need; the artifacts by build key. Raises BuildError."""
+        from smelt.api.building import BuildOptions, run_builds
 
-        ``packages``: only these and what they need. ``rebuild``: names that are built although they are in the
-        store. Gives the artifacts in build order. Raises BuildError.
-        """
-        from smelt.resolve.packages import PackageLoader
-
-        lock = self.ensure_lock(mode)
-        loader = PackageLoader(self.model)
-        names = environments if environments is not None else self.supported()
-        plan = self._plan(lock, loader, names)
-        return self._build(plan, packages=packages, rebuild=rebuild, jobs=jobs, keep_going=keep_going)
-
-    def plan(self, environments: Sequence[str] | None = None, *, mode: LockMode = "update"):
-        """The builds that ``environments`` need, in order; nothing is built."""
-        from smelt.resolve.packages import PackageLoader
-
-        lock = self.ensure_lock(mode)
-        names = environments if environments is not None else self.supported()
-        return self._plan(lock, PackageLoader(self.model), names)
-
-    # install
+        return run_builds(self.plan(environments, mode=mode), options or BuildOptions(), self.reporter)
 
     def supported(self) -> tuple[str, ...]:
         """The environments that support this machine's platform."""
         subdir = current_platform()
-        return tuple(
-            name for name in self.model.environments if any(p.subdir == subdir for p in self.model.platforms_of(name))
-        )
-
-    def install(
-        self,
-        environments: Sequence[str] = ("default",),
-        *,
-        mode: LockMode = "update",
-        platform: str | None = None,
-        reinstall: Collection[str] = (),
-        verify: bool = False,
-        jobs: int | None = None,
-    ) -> tuple[Installed, ...]:
-        """Make the prefixes of ``environments`` hold what is locked, building what has to be built.
-
-        An unchanged workspace costs a few stats. Raises what locking and building raise, InstallError,
-        ChannelError, CacheError.
-        """
-        names = [environment_named(self.model, name) for name in environments]
-        for name in names:
-            platform_for(self.model, name, platform)
-        plain = platform is None and not reinstall and not verify and mode != "frozen"
-        if plain and (known := self._known_installed(names)) is not None:
-            return known
-        return self._install(names, mode, platform, frozenset(reinstall), verify, jobs)
-
-    # looking
-
-    def explain(self, plan: BuildPlan, *, packages: Collection[str] | None = None) -> list[tuple[str, bool, list[str]]]:
-        """For each planned build: its label, whether it is in the store, and if not, why it is to be built."""
-        from smelt.build.store import Store
-        from smelt.fs import smelt_cache
-
-        store = Store(smelt_cache() / "artifacts")
-        nodes = plan.nodes if packages is None else _needed(plan.nodes, packages)
-        found: list[tuple[str, bool, list[str]]] = []
-        for node in nodes:
-            stored = store.lookup(node.key) is not None
-            found.append((node.label, stored, [] if stored else _reasons(node, store)))
-        return found
+        model = self.model
+        return tuple(n for n in model.environments if any(p.subdir == subdir for p in model.platforms_of(n)))
 
     def packages(
         self, environment: str = "default", platform: str | None = None, *, mode: LockMode = "update"
@@ -202,10 +178,29 @@ class Workspace:
         from smelt.api.listing import rows
 
         name = environment_named(self.model, environment)
-        lock = self.ensure_lock(mode)
-        return rows(lock, effective_for(self.model, name, platform))
+        return rows(self.ensure_lock(mode), effective_for(self.model, name, platform))
 
-    # inside
+    def install(
+        self,
+        environments: Sequence[str] = ("default",),
+        *,
+        mode: LockMode = "update",
+        options: InstallOptions | None = None,
+    ) -> tuple[Installed, ...]:
+        """Make the prefixes of ``environments`` hold what is locked, building what has to be built.
+
+        An unchanged workspace costs a few stats. Raises what locking and building raise, InstallError,
+        ChannelError, CacheError.
+        """
+        options = options or InstallOptions()
+        names = [environment_named(self.model, name) for name in environments]
+        for name in names:
+            platform_for(self.model, name, options.platform)
+        if mode != "frozen" and options == InstallOptions(jobs=options.jobs):
+            known = self._known_installed(names)
+            if known is not None:
+                return known
+        return self._install(names, mode, options)
 
     def _known_installed(self, names: Sequence[str]) -> tuple[Installed, ...] | None:
         """The answer where nothing changed since the last installation; None where that is not certain."""
@@ -216,155 +211,84 @@ class Workspace:
             return None
         return tuple(Installed(environment=name, prefix=self.model.prefix(name), changed=False) for name in names)
 
-    def _install(
-        self,
-        names: Sequence[str],
-        mode: LockMode,
-        platform: str | None,
-        reinstall: frozenset[str],
-        verify: bool,
-        jobs: int | None,
-    ) -> tuple[Installed, ...]:
+    def _install(self, names: Sequence[str], mode: LockMode, options: InstallOptions) -> tuple[Installed, ...]:
+        from smelt.api.building import BuildOptions, run_builds
         from smelt.install.prefix import install
-        from smelt.install.request import InstallRequest
-        from smelt.install.state import environment_digest
-        from smelt.resolve.packages import PackageLoader
 
-        before = stamps([*self._manifests()])
+        read = stamps(self.model.files)
         lock = self.ensure_lock(mode)
-        before |= stamps([self.model.lock_path])
-        loader = PackageLoader(self.model, None)
-        plan = self._plan(lock, loader, names, platform)
-        before |= stamps([Path(path) for path in plan.files])
-        artifacts = self._build(plan, jobs=jobs)
-        built = tuple(f"{a.record.name} {a.record.version} {a.record.build}" for a in artifacts.values() if a.built)
-        requests: list[InstallRequest] = []
-        for name in names:
-            where = platform_for(self.model, name, platform)
-            records = self._records(lock, name, where.name, plan.keys, artifacts)
-            requests.append(
-                InstallRequest(
-                    prefix=self.model.prefix(name),
-                    environment=name,
-                    records=records,
-                    subdir=where.subdir,
-                    digest=environment_digest(records),
-                    manifest_path=self.model.manifest_path,
-                    state_folder=self.model.state_folder,
-                    virtual_packages=where.virtual_packages,
-                    reinstall=reinstall,
-                    verify=verify,
-                )
-            )
+        read |= stamps([self.model.lock_path])
+        plan = self._plan(lock, names, options.platform)
+        artifacts = run_builds(plan, BuildOptions(jobs=options.jobs), self.reporter)
+        requests = [self._request(name, lock, plan, artifacts, options) for name in names]
 
         async def one_after_another() -> list[Installed]:
             done: list[Installed] = []
             for request in requests:
                 self.reporter.installing(request.environment)
                 result = await install(request, self.reporter)
-                done.append(
-                    Installed(
-                        environment=request.environment, prefix=request.prefix, changed=result.changed, built=built
-                    )
-                )
+                done.append(Installed(environment=request.environment, prefix=request.prefix, changed=result.changed))
             return done
 
         installed = _run(one_after_another())
-        if platform is None and mode != "frozen":
-            self._remember(before, plan.indexes, {r.environment: r.digest for r in requests})
+        if options.platform is None and mode != "frozen":
+            self._remember({**read, **plan.files}, plan.indexes, {r.environment: r.digest for r in requests})
         return tuple(installed)
+
+    def _request(
+        self, name: str, lock: Lock, plan: BuildPlan, artifacts: Mapping[str, Artifact], options: InstallOptions
+    ) -> InstallRequest:
+        from smelt.install.request import InstallRequest
+        from smelt.lock.model import SourcePackage
+
+        where = platform_for(self.model, name, options.platform)
+        records: list[CondaRecord] = []
+        for package in lock.packages_of(name, where.name) or ():
+            if isinstance(package, CondaRecord):
+                records.append(package)
+            elif isinstance(package, SourcePackage):
+                records.append(artifacts[plan.keys[package.identifier]].record)
+            else:
+                raise NotSupportedError(
+                    f"environment `{name}` is locked with PyPI packages, which smelt cannot install yet",
+                    code="pypi-not-supported",
+                )
+        return InstallRequest(
+            prefix=self.model.prefix(name),
+            environment=name,
+            records=tuple(records),
+            subdir=where.subdir,
+            digest=environment_digest(records),
+            manifest_path=self.model.manifest_path,
+            state_folder=self.model.state_folder,
+            virtual_packages=where.virtual_packages,
+            reinstall=options.reinstall,
+            verify=options.verify,
+        )
 
     def _remember(
         self, files: Mapping[str, tuple[int, ...] | None], trees: Sequence[str], digests: Mapping[str, str]
     ) -> None:
+        """Write down what was read and what came of it; what is known of other environments stays while it holds."""
         subdir = current_platform()
         old = read_known(self.model.state_folder, subdir)
-        known = KnownState(files=files, trees=tuple(trees), environments=digests)
         if old is not None and old.holds():
-            known = KnownState(
-                files={**old.files, **files},
-                trees=tuple(dict.fromkeys([*old.trees, *trees])),
-                environments={**old.environments, **digests},
-            )
-        write_known(self.model.state_folder, subdir, known)
+            files = {**old.files, **files}
+            trees = list(dict.fromkeys([*old.trees, *trees]))
+            digests = {**old.environments, **digests}
+        write_known(self.model.state_folder, subdir, KnownState(files=files, trees=tuple(trees), environments=digests))
 
-    def _manifests(self) -> tuple[Path, ...]:
-        return (self.model.manifest_path,)
-
-    def _records(
-        self,
-        lock: Lock,
-        environment: str,
-        platform: str,
-        keys: Mapping[str, str],
-        artifacts: Mapping[str, Artifact],
-    ) -> tuple[CondaRecord, ...]:
-        records: list[CondaRecord] = []
-        for package in lock.packages_of(environment, platform) or ():
-            if isinstance(package, CondaRecord):
-                records.append(package)
-            elif isinstance(package, SourcePackage):
-                records.append(artifacts[keys[package.identifier]].record)
-            else:
-                raise NotSupportedError(
-                    f"environment `{environment}` is locked with PyPI packages, which smelt cannot install yet",
-                    code="pypi-not-supported",
-                )
-        return tuple(records)
-
-    def _plan(self, lock: Lock, loader, names: Sequence[str], platform: str | None = None):
+    def _plan(self, lock: Lock, environments: Sequence[str] | None, platform: str | None) -> BuildPlan:
+        from smelt.resolve.packages import PackageLoader
         from smelt.resolve.plan import BuildPlanner
 
-        planner = BuildPlanner(self.model, lock, loader)
-        for name in names:
+        planner = BuildPlanner(self.model, lock, PackageLoader(self.model, lock))
+        for name in environments if environments is not None else self.supported():
             planner.add((name, platform_for(self.model, name, platform).name))
         return planner.finish()
 
-    def _build(
-        self,
-        plan,
-        *,
-        packages: Collection[str] | None = None,
-        rebuild: Collection[str] = (),
-        jobs: int | None = None,
-        keep_going: bool = False,
-    ) -> Mapping[str, Artifact]:
-        from smelt.build.execute import build_all
-        from smelt.build.store import Store
-        from smelt.fs import smelt_cache
-
-        nodes = plan.nodes
-        if packages is not None:
-            nodes = _needed(nodes, packages)
-        if not nodes:
-            return {}
-        return build_all(
-            nodes,
-            jobs=jobs or os.cpu_count() or 1,
-            store=Store(smelt_cache() / "artifacts"),
-            reporter=self.reporter,
-            keep_going=keep_going,
-            rebuild=frozenset(node.key for node in nodes if node.variant.name in rebuild),
-            work_root=smelt_cache() / "work",
-        )
-
-    def _exclusive(self, purpose: str):
+    def _exclusive(self, purpose: str) -> AbstractContextManager[None]:
         return hold(self.model.state_folder / "smelt" / "workspace.lock", purpose, self.reporter.waiting)
-
-    def _lock(self, old: Lock | None, *, dry_run: bool, unlock: Collection[str] | None) -> LockResult:
-        from smelt.resolve.workspace import ResolveRequest, resolve
-
-        if unlock == ():
-            mismatches = self.check(old)
-            if old is not None and not mismatches:
-                return LockResult(lock=old, difference=diff(old, old), written=False)
-            pairs = frozenset(self.model.effective) - to_solve(self.model, mismatches)
-        else:
-            pairs = frozenset[tuple[str, str]]()
-        request = ResolveRequest(workspace=self.model, old=old, keep=pairs, unlock=unlock)
-        new = _run(resolve(request, self.reporter))
-        written = False if dry_run else write(new, self.model.lock_path)
-        return LockResult(lock=new, difference=diff(old, new), written=written)
 
 
 def outdated(mismatches: Sequence[Mismatch]) -> LockOutdatedError:
@@ -376,29 +300,6 @@ def outdated(mismatches: Sequence[Mismatch]) -> LockOutdatedError:
         notes=[str(each) for each in mismatches[1:]],
         help="run `smelt lock` to update it",
     )
-
-
-def _needed(nodes, packages: Collection[str]):
-    """The builds of ``packages`` and what they need."""
-    by_key = {node.key: node for node in nodes}
-    wanted: set[str] = set()
-    waiting = [node.key for node in nodes if node.variant.name in packages]
-    while waiting:
-        key = waiting.pop()
-        if key not in wanted:
-            wanted.add(key)
-            waiting += by_key[key].needs
-    return tuple(node for node in nodes if node.key in wanted)
-
-
-def _reasons(node: BuildNode, store: Store) -> list[str]:
-    """Why a build that is not in the store is not there: what changed since the last one, or that there is none."""
-    from smelt.build.key import explain
-
-    previous = store.previous(node)
-    if previous is None:
-        return ["it was not built before"]
-    return explain(previous, node.inputs) or ["its artifact is no longer in the store"]
 
 
 def _run(coroutine: Coroutine[object, object, T]) -> T:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smelt.cli.options import add_jobs, add_lock_usage, add_workspace, load, lock_mode
 from smelt.cli.terminal import Terminal
 from smelt.errors import UnknownNameError
 from smelt.text import closest
+
+if TYPE_CHECKING:
+    from smelt.api.building import Explanation
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +44,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Build the source packages of the workspace."""
+    from smelt.api.building import BuildOptions, explain_builds, run_builds
     from smelt.api.platforms import environment_named
 
     workspace = load(arguments, terminal)
     environments = None
     if arguments.environment:
         environments = [environment_named(workspace.model, name) for name in arguments.environment]
-    mode = lock_mode(arguments)
-    plan = workspace.plan(environments, mode=mode)
+    plan = workspace.plan(environments, mode=lock_mode(arguments))
     names = {node.variant.name for node in plan.nodes}
     for name in [*(arguments.package or ()), *arguments.rebuild]:
         if name not in names:
@@ -58,15 +63,14 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 help=f"did you mean `{guess}`?" if guess else f"there are {listed}",
             )
     if arguments.why:
-        return _why(workspace.explain(plan, packages=arguments.package), terminal)
-    artifacts = workspace.build(
-        environments,
-        mode=mode,
+        return _why(explain_builds(plan, arguments.package), terminal)
+    options = BuildOptions(
         packages=arguments.package,
         rebuild=arguments.rebuild,
         jobs=arguments.jobs,
         keep_going=arguments.keep_going,
     )
+    artifacts = run_builds(plan, options, workspace.reporter)
     for artifact in artifacts.values():
         word = terminal.style("built ", "green") if artifact.built else terminal.style("cached", "dim")
         terminal.print(f"{word} {artifact.record}  sha256:{(artifact.record.sha256 or '')[:16]}")
@@ -79,13 +83,13 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _why(explanations: list[tuple[str, bool, list[str]]], terminal: Terminal) -> int:
-    for label, stored, reasons in explanations:
-        if stored:
-            terminal.print(f"{label}: in the store, nothing to build")
+def _why(explanations: Sequence[Explanation], terminal: Terminal) -> int:
+    for each in explanations:
+        if each.stored:
+            terminal.print(f"{each.label}: in the store, nothing to build")
             continue
-        terminal.print(f"{label}: to be built")
-        for reason in reasons:
+        terminal.print(f"{each.label}: to be built")
+        for reason in each.reasons:
             terminal.print(f"  {reason}")
     if not explanations:
         terminal.print("there are no source packages to build")

@@ -26,9 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Install environments, updating the lock and building source packages as needed."""
+    from smelt.api.workspace import InstallOptions
+
     workspace = load(arguments, terminal)
     names = workspace.supported() if arguments.all else tuple(arguments.environment or ("default",))
-    installed = workspace.install(names, mode=lock_mode(arguments), verify=arguments.verify, jobs=arguments.jobs)
+    installed = workspace.install(
+        names, mode=lock_mode(arguments), options=InstallOptions(verify=arguments.verify, jobs=arguments.jobs)
+    )
     for each in installed:
         word = "installed" if each.changed else "is up to date"
         terminal.note(f"{terminal.style('✔', 'green', err=True)} environment {each.environment} {word}")

@@ -25,7 +25,7 @@ def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None 
             Mismatch(environment=name, platform=platform, reason="there is no lock file", code="lock-missing")
             for name, platform in workspace.effective
         )
-    sources = LockedSources(workspace, lock, loader or PackageLoader(workspace))
+    sources = LockedSources(workspace, lock, loader or PackageLoader(workspace, lock))
     digests, records = sources.today(pair for pair in workspace.effective if lock.packages_of(*pair) is not None)
     checks = Checks(matcher=RattlerMatcher(), cutoff=parse_cutoff, source_digests=digests, source_records=records)
     return check_lock(workspace, lock, checks)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smelt.errors import NotSupportedError, SourceError
-from smelt.lock.model import BuildSource
+from smelt.lock.model import BuildSource, Lock, Reference, SourcePackage
 from smelt.resolve.model import Context, SourceRequirement
+from smelt.source import stats
 from smelt.source.fetch import checkout, pin
 from smelt.source.model import Checkout, RenderedVariant, RenderRequest
 from smelt.source.render import render
@@ -16,6 +17,9 @@ from smelt.types import SourceLocation
 from smelt.workspace.load import load_package
 from smelt.workspace.model import Workspace
 from smelt.workspace.package import Backend, Package
+
+DEFINITIONS = ("pixi.toml", "pyproject.toml", "mojoproject.toml", "recipe.yaml", "recipe.yml", "recipe/recipe.yaml")
+"""Files of a package's folder that may say what the package is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +40,13 @@ class LoadedPackage:
 class PackageLoader:
     """Loads and renders the source packages of one workspace; every package and rendering is done once.
 
-    ``pins`` gives what the old lock pinned a source to (by package name and location), so that a source that
-    is already locked is not looked up again.
+    What ``lock`` pins a source to is not looked up again. ``files``: path → stamp of the definitions that were read.
     """
 
-    def __init__(self, workspace: Workspace, pins: dict[tuple[str, str], BuildSource] | None = None) -> None:
+    def __init__(self, workspace: Workspace, lock: Lock | None = None) -> None:
         self.workspace = workspace
-        self._pins = pins or {}
+        self.files: dict[str, tuple[int, ...] | None] = {}
+        self._pins = _pins(lock)
         self._loaded: dict[tuple[str, str], LoadedPackage] = {}
         self._rendered: dict[object, tuple[RenderedVariant, ...]] = {}
 
@@ -95,7 +99,9 @@ class PackageLoader:
 
     def _load(self, requirement: SourceRequirement) -> LoadedPackage:
         location = requirement.location
+        before = self._stamps(requirement)
         package = self._definition(requirement)
+        self.files.update(before)
         code = package.source
         if location.pypi is not None and code is None:
             code = location
@@ -112,6 +118,14 @@ class PackageLoader:
         text = _location_text(requirement, self.workspace.root, pinned)
         source = None if location.pypi is not None else pinned
         return LoadedPackage(requirement=requirement, package=package, location=text, source=source, checkout=at)
+
+    def _stamps(self, requirement: SourceRequirement) -> dict[str, tuple[int, ...] | None]:
+        """The stamps of the files that may define the package, taken before they are read."""
+        folder = requirement.folder
+        if folder is None:
+            return {}
+        paths = [folder / name for name in DEFINITIONS] if folder.is_dir() else [folder]
+        return {str(path): stats.stamp(str(path)) for path in paths}
 
     def _definition(self, requirement: SourceRequirement) -> Package:
         location = requirement.location
@@ -132,6 +146,24 @@ class PackageLoader:
                 )
             return load_package(folder, self.workspace)
         return _package_of_release(requirement)
+
+
+def _pins(lock: Lock | None) -> dict[tuple[str, str], BuildSource]:
+    """What the sources of packages are locked to, by name and location of the package."""
+    if lock is None:
+        return {}
+    pins = {
+        (package.name, package.location): package.source
+        for package in lock.packages.values()
+        if isinstance(package, SourcePackage) and package.source is not None
+    }
+    for identifier, own in lock.sources.items():
+        package = lock.packages.get(Reference(kind="conda_source", value=identifier))
+        if own.pypi is not None and own.source_digest is not None and isinstance(package, SourcePackage):
+            pin = BuildSource(url=package.location, sha256=own.source_digest)
+            if package.source is None:
+                pins[package.name, f"pypi:{own.pypi}"] = pin
+    return pins
 
 
 def _package_of_release(requirement: SourceRequirement) -> Package:

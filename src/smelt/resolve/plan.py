@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from smelt.build.key import build_key
 from smelt.build.model import BuildInput, BuildNode, SourceInput
@@ -24,13 +25,13 @@ class BuildPlan:
     """Builds in an order in which each comes after those it needs.
 
     ``keys``: the build key of each locked source package, by its identifier. ``indexes``: the stat indexes of the
-    source trees that were looked at (see ``smelt.source.stats``). ``files``: other files that were read.
+    source trees that were looked at (see ``smelt.source.stats``). ``files``: path → stamp of what else was read.
     """
 
     nodes: tuple[BuildNode, ...]
     keys: Mapping[str, str]
     indexes: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
+    files: Mapping[str, tuple[int, ...] | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class BuildPlanner:
@@ -47,7 +48,6 @@ class BuildPlanner:
         self._nodes: dict[str, BuildNode] = {}
         self._keys: dict[str, str] = {}
         self._indexes: dict[str, None] = {}
-        self._files: dict[str, None] = {}
         self._trees: dict[tuple[str, tuple[str, ...]], TreeDigest] = {}
 
     def add(self, pair: Pair) -> None:
@@ -68,7 +68,7 @@ class BuildPlanner:
             nodes=tuple(self._nodes.values()),
             keys=dict(self._keys),
             indexes=tuple(self._indexes),
-            files=tuple(self._files),
+            files=dict(self._loader.files),
         )
 
     def _plan(self, pair: Pair, package: SourcePackage) -> str:
@@ -90,7 +90,6 @@ class BuildPlanner:
         metadata = FinalMetadata(
             depends=package.depends, constrains=package.constrains, run_exports=package.run_exports
         )
-        self._files[str(today.loaded.package.manifest_path)] = None
         digest, files = self._source(today.loaded.checkout, today.variant.file_globs)
         key, inputs = build_key(
             variant=today.variant,

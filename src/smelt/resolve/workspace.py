@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from smelt.errors import ErrorGroup, Label, ManifestError, NotSupportedError, SmeltError, SolveError
-from smelt.lock.model import BuildSource, Lock, SourcePackage
+from smelt.lock.model import Lock
 from smelt.resolve.locked import LockBuilder
 from smelt.resolve.model import Context, Goal, ResolveReporter, Solution, SourceRequirement
 from smelt.resolve.packages import PackageLoader
@@ -41,7 +41,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     """
     workspace = request.workspace
     check_supported(workspace)
-    solver = SourceSolver(PackageLoader(workspace, _pins(request.old)), CondaSolver())
+    solver = SourceSolver(PackageLoader(workspace, request.old), CondaSolver())
     builder = LockBuilder(workspace)
     jobs: list[tuple[tuple[EffectiveEnvironment, ...], asyncio.Task[Solution]]] = []
     for group in solve_groups(workspace):
@@ -191,16 +191,6 @@ def prune(solution: Solution, roots: Sequence[str]) -> Solution:
         chosen={name: candidate for name, candidate in solution.chosen.items() if name in kept},
         infeasible=solution.infeasible,
     )
-
-
-def _pins(old: Lock | None) -> dict[tuple[str, str], BuildSource]:
-    if old is None:
-        return {}
-    return {
-        (package.name, package.location): package.source
-        for package in old.packages.values()
-        if isinstance(package, SourcePackage) and package.source is not None
-    }
 
 
 def _locked(request: ResolveRequest, members: Sequence[EffectiveEnvironment], platform: str) -> tuple[CondaRecord, ...]:
