@@ -61,3 +61,15 @@ def recorded_prefix(prefix: Path) -> Path | None:
 
 def _virtual_package(name: str, version: str, build: str) -> str:
     return f"{name}={version}={build}"
+
+
+def lock_path(prefix: Path, environment: str, state_folder: Path | None) -> Path:
+    """The lock of an environment. It lies outside the prefix, which may be emptied or removed under it."""
+    if state_folder is not None:
+        return state_folder / "smelt" / "locks" / f"{environment}.lock"
+    return prefix.parent / f".{prefix.name}.lock"
+
+
+def activation_folder(state_folder: Path) -> Path:
+    """Where the answers of activation scripts are kept."""
+    return state_folder / "smelt" / "activation"

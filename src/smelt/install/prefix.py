@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from smelt.errors import CacheError, InstallError
 from smelt.fs import cache_root
-from smelt.install.layout import prepare_state_folder, recorded_prefix, write_environment_files
+from smelt.install.layout import lock_path, prepare_state_folder, recorded_prefix, write_environment_files
 from smelt.install.locking import exclusive
 from smelt.install.packages import PACKAGES, provide
 from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
@@ -62,8 +62,9 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
         if request.state_folder is not None:
             prepare_state_folder(request.state_folder)
         async with AsyncExitStack() as stack:
+            lock = lock_path(prefix, request.environment, request.state_folder)
             purpose = f"installing environment '{request.environment}'"
-            await stack.enter_async_context(exclusive(_lock_path(request), purpose, reporter.waiting))
+            await stack.enter_async_context(exclusive(lock, purpose, reporter.waiting))
             if not force and is_current(prefix, request.digest):  # somebody else was faster
                 return InstallResult(prefix=prefix, digest=request.digest, changed=False)
             return await _install_locked(request, reporter, stack)
@@ -239,13 +240,6 @@ async def _peer_lock(prefix: Path, reporter: InstallReporter, stack: AsyncExitSt
         stack.callback(os.close, descriptor)
         return descriptor
     return await stack.enter_async_context(exclusive(path, None, reporter.waiting))
-
-
-def _lock_path(request: InstallRequest) -> Path:
-    """Outside the prefix, which may be wiped or removed."""
-    if request.state_folder is not None:
-        return request.state_folder / "smelt" / "locks" / f"{request.environment}.lock"
-    return request.prefix.parent / f".{request.prefix.name}.lock"
 
 
 def _check_records(request: InstallRequest) -> None:
