@@ -1,1 +1,1 @@
-"""Where jobs run, and in which order."""
+"""Where builds run: a graph of jobs, and child processes that never outlive us."""

@@ -1,0 +1,208 @@
+"""Building what is not in the store, each after what it is built with."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from smelt.build.environment import output_folder
+from smelt.build.failure import build_error, metadata_error
+from smelt.build.freeze import freeze
+from smelt.build.job import Placement
+from smelt.build.model import Artifact, BuildNode
+from smelt.build.reporter import BuildReporter
+from smelt.build.requirement import canonical
+from smelt.build.run import BuiltPackage, run_worker
+from smelt.build.store import Store
+from smelt.errors import BuildError, ErrorGroup, SmeltError
+from smelt.fs import cache_root, hold, remove_tree
+from smelt.scheduler.cancellation import Cancellation
+from smelt.scheduler.graph import run_graph
+from smelt.types import CondaRecord, digest_json
+
+
+def build_all(
+    nodes: Sequence[BuildNode],
+    *,
+    jobs: int,
+    store: Store,
+    reporter: BuildReporter,
+    work_root: Path,
+    keep_going: bool = False,
+    rebuild: frozenset[str] = frozenset(),
+    package_cache: Path | None = None,
+) -> Mapping[str, Artifact]:
+    """The artifact of every node, by build key; what the store has is not built.
+
+    At most ``jobs`` builds run at once. ``rebuild``: names of packages that are built though they are stored.
+    ``work_root``: the folder below which builds work (one folder per package and variant, removed afterwards).
+    ``package_cache``: rattler's cache (default: the shared one).
+
+    A failing build stores nothing and stops the others; with ``keep_going`` all that do not need it go on.
+    Raises BuildError (ErrorGroup, with several): the end of the log, the whole log kept in ``store.logs``; and
+    what freezing and storing raise. An interrupt leaves no process and no partial file.
+    """
+    unique = {node.key: node for node in nodes}
+    builder = _Builder(
+        store=store,
+        reporter=_Serial(reporter),
+        work_root=work_root,
+        rebuild=rebuild,
+        package_cache=package_cache or cache_root(),
+    )
+    result = run_graph(
+        {key: builder.job(node) for key, node in unique.items()},
+        {key: node.needs for key, node in unique.items()},
+        slots=max(jobs, 1),
+        keep_going=keep_going,
+    )
+    if not result.failures:
+        return {key: result.values[key] for key in unique}
+    errors: list[SmeltError] = []
+    for error in result.failures.values():
+        if not isinstance(error, SmeltError):
+            raise error
+        errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    left = f", {len(result.skipped)} not tried" if result.skipped else ""
+    raise ErrorGroup(f"{len(errors)} of {len(unique)} builds failed{left}", errors)
+
+
+class _Builder:
+    """What the jobs of one run share."""
+
+    def __init__(
+        self, *, store: Store, reporter: _Serial, work_root: Path, rebuild: frozenset[str], package_cache: Path
+    ) -> None:
+        self._store = store
+        self._reporter = reporter
+        self._work_root = work_root
+        self._rebuild = rebuild
+        self._package_cache = package_cache
+        self._records: dict[str, CondaRecord] = {}
+
+    def job(self, node: BuildNode):
+        """The job that makes the artifact of ``node``."""
+
+        def run(cancellation: Cancellation) -> Artifact:
+            started = time.monotonic()
+            try:
+                artifact = self._make(node, cancellation, started)
+            except SmeltError as error:
+                self._reporter.failed(node, error, time.monotonic() - started)
+                raise
+            self._records[node.key] = artifact.record
+            return artifact
+
+        return run
+
+    def _make(self, node: BuildNode, cancellation: Cancellation, started: float) -> Artifact:
+        again = node.variant.name in self._rebuild
+        found = None if again else self._store.lookup(node.key)
+        if found is None:
+            with self._store.building(node.key, node.label, lambda message: self._reporter.waiting(node, message)):
+                cancellation.check()
+                stored = self._store.lookup(node.key)
+                if stored is None or again:
+                    return self._build(node, stored, cancellation, started)
+                found = stored
+        self._reporter.cached(node, found)
+        return found
+
+    def _build(self, node: BuildNode, stored: Artifact | None, cancellation: Cancellation, started: float) -> Artifact:
+        self._reporter.started(node)
+        spec = freeze(node, self._inputs(node))
+        folder = self._work_root.resolve() / _work_name(node)
+        placement = Placement(
+            folder=folder,
+            output=_output_folder(folder, node),
+            checkout=node.checkout.folder,
+            package_cache=self._package_cache.absolute(),
+        )
+        with hold(folder.with_name(f"{folder.name}.lock"), f"building {node.label}"):
+            try:
+                built = run_worker(
+                    spec,
+                    placement,
+                    cancellation=cancellation,
+                    line=lambda text: self._reporter.line(node, text),
+                )
+                if not isinstance(built, BuiltPackage):
+                    raise build_error(node, built, self._store.keep_log(node, placement.log))
+                _compare(node, built.index)
+                artifact = self._store.put(node, built.archive, built.index, placement.log)
+            finally:
+                remove_tree(folder)
+        if stored is not None and stored.record.sha256 != artifact.record.sha256:
+            self._reporter.warning(
+                f"{node.label} is not reproducible: it was built again from equal inputs and differs from before"
+            )
+        self._reporter.finished(node, artifact, time.monotonic() - started)
+        return artifact
+
+    def _inputs(self, node: BuildNode) -> Mapping[str, CondaRecord]:
+        """Records of the source packages that the build is made with: from this run, else from the store."""
+        found: dict[str, CondaRecord] = {}
+        for key in node.needs:
+            record = self._records.get(key)
+            if record is None:
+                artifact = self._store.lookup(key)
+                record = artifact.record if artifact is not None else None
+            if record is not None:
+                found[key] = record
+        return found
+
+
+def _work_name(node: BuildNode) -> str:
+    """The same for every build of a package and variant, so that paths in it are stable; short."""
+    variant = node.variant
+    digest = digest_json([variant.name, node.subdir, node.build_subdir, dict(variant.variant), variant.build])
+    return f"{variant.name[:20]}-{digest[:8]}"
+
+
+def _output_folder(folder: Path, node: BuildNode) -> Path:
+    try:
+        return output_folder(folder, node.variant.name)
+    except ValueError as error:
+        raise BuildError(
+            f"the path of the work folder is {error} characters too long to build {node.variant.name} in it",
+            code="path-too-long",
+            notes=[str(folder)],
+            help="use a cache with a shorter path (PIXI_CACHE_DIR)",
+        ) from error
+
+
+def _compare(node: BuildNode, index: Mapping[str, Any]) -> None:
+    """What the package says of itself must be what was locked. Raises BuildError (``metadata-mismatch``)."""
+    differences: list[str] = []
+    for key, wanted in (("depends", node.metadata.depends), ("constrains", node.metadata.constrains)):
+        locked = {canonical(text) for text in wanted}
+        actual = {canonical(text) for text in index.get(key) or ()}
+        differences += [f"{key}: {text} is locked, the package does not have it" for text in sorted(locked - actual)]
+        differences += [f"{key}: the package has {text}, it is not locked" for text in sorted(actual - locked)]
+    for key, value in (("name", node.variant.name), ("version", node.variant.version), ("build", node.variant.build)):
+        if str(index.get(key)) != value:
+            differences.append(f"{key}: {value} is locked, the package has {index.get(key)}")
+    if differences:
+        raise metadata_error(node, differences)
+
+
+class _Serial:
+    """A reporter that is called by one thread at a time."""
+
+    def __init__(self, reporter: BuildReporter) -> None:
+        self._reporter = reporter
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._reporter, name)
+
+        def call(*arguments: Any) -> None:
+            with self._lock:
+                method(*arguments)
+
+        return call

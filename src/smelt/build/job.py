@@ -1,0 +1,113 @@
+"""A build job: plain data that any machine can carry out, and the folder in which it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+JOB_SCHEMA = 1
+SOURCE_DATE_EPOCH = 1_577_836_800
+"""The time that builds see and that artifacts carry: 2020-01-01. The same for all, as nothing may depend on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One file that the build may read (``kind`` as in ``smelt.source.tree.TreeFile``)."""
+
+    path: str
+    kind: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What a build needs to know; nothing in it depends on the machine but the addresses of packages.
+
+    ``recipe``: the frozen recipe, in which ``@source@`` stands for the folder of the source code and
+    ``@output@`` for the folder of the build.
+    ``recipe_folder``: the folder of the recipe's own files relative to the source, None if it has none.
+    ``variant``: the used keys. ``channels``: pinned channels, each subdir → ``repodata.json``.
+    ``source``: the files, or None for all that the checkout holds. ``timestamp``: seconds since the epoch.
+    ``compiles_python``: whether modules are compiled to bytecode (a package for one version of Python), but those
+    that match ``uncompiled`` (globs).
+    """
+
+    key: str
+    label: str
+    name: str
+    version: str
+    build: str
+    subdir: str
+    build_subdir: str
+    recipe: Mapping[str, Any]
+    recipe_folder: str | None
+    variant: Mapping[str, str]
+    channels: tuple[Mapping[str, Any], ...]
+    source: tuple[SourceFile, ...] | None
+    timestamp: int = SOURCE_DATE_EPOCH
+    compiles_python: bool = False
+    uncompiled: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"schema": JOB_SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> JobSpec:
+        """The inverse of ``to_dict``. Raises ValueError for another schema."""
+        if data.get("schema") != JOB_SCHEMA:
+            raise ValueError(f"a build job of schema {data.get('schema')}, this is {JOB_SCHEMA}")
+        fields = {key: value for key, value in data.items() if key != "schema"}
+        source = fields["source"]
+        fields["source"] = None if source is None else tuple(SourceFile(**file) for file in source)
+        fields["channels"] = tuple(fields["channels"])
+        fields["uncompiled"] = tuple(fields["uncompiled"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a job runs on this machine.
+
+    ``folder``: the work folder, owned by the job alone. ``output``: the folder in it below which all is that the
+    build script may see (its path is padded, see ``smelt.build.environment.output_folder``).
+    ``checkout``: the source code. ``package_cache``: rattler's cache.
+    """
+
+    folder: Path
+    output: Path
+    checkout: Path
+    package_cache: Path
+
+    @property
+    def job_file(self) -> Path:
+        """The job and its placement as JSON, what the worker is called with."""
+        return self.folder / "job.json"
+
+    @property
+    def log(self) -> Path:
+        """The whole log."""
+        return self.folder / "build.log"
+
+
+def write_job(spec: JobSpec, placement: Placement) -> None:
+    """Write the file that the worker reads. Raises OSError."""
+    data = {
+        "spec": spec.to_dict(),
+        "placement": {
+            "folder": str(placement.folder),
+            "output": str(placement.output),
+            "checkout": str(placement.checkout),
+            "package_cache": str(placement.package_cache),
+        },
+    }
+    placement.job_file.write_text(json.dumps(data), encoding="utf-8")
+
+
+def read_job(path: Path) -> tuple[JobSpec, Placement]:
+    """The inverse of ``write_job``. Raises OSError, ValueError."""
+    data = cast("dict[str, dict[str, Any]]", json.loads(path.read_text(encoding="utf-8")))
+    return JobSpec.from_dict(data["spec"]), Placement(**{key: Path(value) for key, value in data["placement"].items()})

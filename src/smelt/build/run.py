@@ -1,0 +1,101 @@
+"""One build from job to package, in a child process that never outlives us."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import smelt
+from smelt.build.environment import worker_environment
+from smelt.build.job import JobSpec, Placement, write_job
+from smelt.errors import BuildError
+from smelt.fs import remove_tree
+from smelt.scheduler.cancellation import Cancellation
+from smelt.scheduler.containment import Containment
+
+LOG_LINES = 30
+"""How many lines of the log an error shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltPackage:
+    """What the worker made: the package file (in the work folder) and its ``index.json``."""
+
+    archive: Path
+    index: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFailure:
+    """How the worker failed. ``tail``: the end of the log."""
+
+    kind: str
+    message: str
+    notes: tuple[str, ...] = ()
+    tail: tuple[str, ...] = field(default=())
+
+
+def run_worker(
+    spec: JobSpec, placement: Placement, *, cancellation: Cancellation, line: Callable[[str], None]
+) -> BuiltPackage | WorkerFailure:
+    """Carry out a job in a fresh work folder; ``line`` is given the log as it is written.
+
+    Raises Cancelled if told to stop (the child and all that it started are gone then), OSError.
+    """
+    remove_tree(placement.folder)
+    placement.folder.mkdir(parents=True)
+    write_job(spec, placement)
+    environment = worker_environment(placement)
+    # where smelt itself is found: the worker takes it out again before a build sees it
+    environment["PYTHONPATH"] = str(Path(smelt.__file__).resolve().parent.parent)
+    argv = [sys.executable, "-P", "-s", "-m", "smelt.build.worker", str(placement.job_file)]
+    tail: deque[str] = deque(maxlen=LOG_LINES)
+    last: dict[str, Any] = {}
+    cancellation.check()
+    with (placement.folder / "worker.err").open("wb") as errors:
+        child = Containment.start(argv, env=environment, cwd=placement.folder, errors=errors)
+        try:
+            with cancellation.calls(child.kill):
+                for raw in child.output:
+                    event = _event(raw)
+                    text = event.get("log")
+                    if isinstance(text, str):
+                        tail.append(text)
+                        line(text)
+                    else:
+                        last = event
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            code = child.wait()
+    cancellation.check()
+    if "result" in last:
+        result = cast("dict[str, Any]", last["result"])
+        return BuiltPackage(archive=Path(result["archive"]), index=result["index"])
+    if "error" in last:
+        error = cast("dict[str, Any]", last["error"])
+        return WorkerFailure(
+            kind=error["kind"], message=error["message"], notes=tuple(error["notes"]), tail=tuple(tail)
+        )
+    said = (placement.folder / "worker.err").read_text(encoding="utf-8", errors="replace").strip()
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return WorkerFailure(
+        kind="worker-died",
+        message=f"the process that built it {how}",
+        notes=(said,) if said else (),
+        tail=tuple(tail),
+    )
+
+
+def _event(raw: bytes) -> dict[str, Any]:
+    try:
+        event: object = json.loads(raw)
+    except ValueError as error:
+        raise BuildError(f"the build process wrote something else than events: {raw[:200]!r}", code="worker") from error
+    return cast("dict[str, Any]", event) if isinstance(event, dict) else {}

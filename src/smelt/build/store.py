@@ -1,0 +1,193 @@
+"""Artifacts by build key, shared by all workspaces of a user (or of many: nothing in it names a machine).
+
+Layout, below the root (``<cache>/smelt``)::
+
+    artifacts/<key[:2]>/<key>/<name>-<version>-<build>.conda
+                              record.json   the repodata record, sha256 and size
+                              inputs.json   what went into the key
+                              build.log
+    artifacts/index/<name>/<digest of platform and variant>.json   the last build of that variant
+    locks/<key>.lock
+    logs/   of failed builds
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from smelt.build.model import Artifact, BuildNode
+from smelt.build.plain import mapping
+from smelt.errors import CacheError
+from smelt.fs import hold, remove_tree, replace_folder, staging_folder, write_text
+from smelt.solve.records import from_repodata
+from smelt.types import CondaRecord, digest_json, sha256_file
+
+_RECORD, _INPUTS, _LOG = "record.json", "inputs.json", "build.log"
+
+Warn = Callable[[str], None]
+
+
+class Store:
+    """The store at ``root``. ``warn`` is told of damage that is found (and healed by building again)."""
+
+    def __init__(self, root: Path, warn: Warn | None = None) -> None:
+        self._root = root
+        self._warn: Warn = warn or (lambda message: None)
+
+    @property
+    def logs(self) -> Path:
+        """Where the logs of failed builds are."""
+        return self._root / "logs"
+
+    def folder(self, key: str) -> Path:
+        """Where the artifact of ``key`` is, if it is there."""
+        return self._root / "artifacts" / key[:2] / key
+
+    @contextmanager
+    def building(self, key: str, label: str, waiting: Callable[[str], None] | None = None) -> Generator[None]:
+        """Hold the right to build ``key``; look it up again inside, another process may have built it meanwhile.
+
+        Raises CacheError where the store cannot be written.
+        """
+        with ExitStack() as stack:
+            with _explained(self._root):
+                stack.enter_context(hold(self._root / "locks" / f"{key}.lock", f"building {label}", waiting))
+            yield
+
+    def lookup(self, key: str) -> Artifact | None:
+        """The artifact of ``key``, None if there is none, or none that is whole.
+
+        Cheap: size and modification time of the archive are compared with the record; its content is read only
+        where the time differs (a copied or restored store).
+        """
+        folder = self.folder(key)
+        try:
+            data = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if folder.exists():
+                self._warn(f"the stored build {key[:12]} has no record and is made again")
+            return None
+        except (ValueError, OSError) as error:
+            self._warn(f"the record of the stored build {key[:12]} cannot be read ({error}): it is made again")
+            return None
+        record = _record(mapping(data), folder)
+        if record is None:
+            self._warn(f"the record of the stored build {key[:12]} is damaged: it is made again")
+            return None
+        path = folder / record.file_name
+        try:
+            stat = path.stat()
+        except OSError:
+            self._warn(f"the stored package {record.file_name} is gone: it is made again")
+            return None
+        whole = stat.st_size == record.size and (
+            stat.st_mtime_ns == mapping(data).get("mtime_ns") or sha256_file(path) == record.sha256
+        )
+        if not whole:
+            self._warn(f"the stored package {record.file_name} is damaged: it is made again")
+            return None
+        return Artifact(key=key, path=path, record=record, log=folder / _LOG)
+
+    def verify(self, key: str) -> bool:
+        """Whether the artifact of ``key`` is there and its content has the recorded sha256 (reads all of it)."""
+        artifact = self.lookup(key)
+        return artifact is not None and sha256_file(artifact.path) == artifact.record.sha256
+
+    def put(self, node: BuildNode, archive: Path, index: Mapping[str, Any], log: Path) -> Artifact:
+        """Take ``archive`` in as the artifact of ``node``; call it inside ``building``.
+
+        The archive is moved (or copied, from another file system); ``index`` is its ``index.json``. What was
+        there before is replaced. Raises CacheError.
+        """
+        target = self.folder(node.key)
+        with _explained(self._root):
+            self._sweep(target)
+            with staging_folder(target) as staging:
+                placed = staging / archive.name
+                shutil.move(archive, placed)
+                shutil.copyfile(log, staging / _LOG)
+                stat = placed.stat()
+                repodata = {**index, "sha256": sha256_file(placed), "size": stat.st_size}
+                repodata["run_exports"] = node.metadata.run_exports.to_dict()
+                data = {"key": node.key, "mtime_ns": stat.st_mtime_ns, "file": archive.name, "repodata": repodata}
+                inputs = json.dumps(dict(node.inputs), indent=1, sort_keys=True, ensure_ascii=False)
+                (staging / _INPUTS).write_text(inputs, encoding="utf-8")
+                (staging / _RECORD).write_text(json.dumps(data, indent=1, sort_keys=True), encoding="utf-8")
+                replace_folder(staging, target)
+            write_text(self._index_entry(node), json.dumps({"key": node.key}))
+        record = _record(data, target)
+        if record is None:
+            raise CacheError(f"the package {archive.name} does not describe itself", code="metadata-broken")
+        return Artifact(key=node.key, path=target / archive.name, record=record, log=target / _LOG, built=True)
+
+    def _sweep(self, target: Path) -> None:
+        """Remove what killed processes left beside ``target`` (we hold its lock)."""
+        if target.parent.is_dir():
+            for left in target.parent.glob(f".{target.name}.*.part"):
+                remove_tree(left)
+
+    def keep_log(self, node: BuildNode, log: Path) -> Path:
+        """Keep the log of a failed build; where it is. Raises CacheError."""
+        variant = node.variant
+        target = self.logs / f"{variant.name}-{variant.version}-{variant.build}-{node.key[:8]}.log"
+        with _explained(self._root):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, target)
+        return target
+
+    def inputs(self, key: str) -> Mapping[str, object] | None:
+        """What went into the key of a stored artifact."""
+        try:
+            data = json.loads((self.folder(key) / _INPUTS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return mapping(data)
+
+    def previous(self, node: BuildNode) -> Mapping[str, object] | None:
+        """The inputs of the last build of the same package, platform and variant, whatever workspace it was for.
+
+        None if there was none, or if it is no longer in the store.
+        """
+        try:
+            entry = json.loads(self._index_entry(node).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        key = mapping(entry).get("key")
+        return self.inputs(key) if isinstance(key, str) else None
+
+    def _index_entry(self, node: BuildNode) -> Path:
+        variant = node.variant
+        digest = digest_json([node.subdir, node.build_subdir, dict(variant.variant)])
+        return self._root / "artifacts" / "index" / variant.name / f"{digest[:32]}.json"
+
+
+def _record(data: Mapping[str, object], folder: Path) -> CondaRecord | None:
+    """The repodata record with the address that the artifact has here; None if it is not whole."""
+    repodata, name = data.get("repodata"), data.get("file")
+    if not isinstance(repodata, dict) or not isinstance(name, str):
+        return None
+    try:
+        record = from_repodata(
+            cast("dict[str, Any]", repodata), url=(folder / name).absolute().as_uri(), file_name=name, channel=None
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return record if record.sha256 and record.size is not None else None
+
+
+@contextmanager
+def _explained(root: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CacheError(
+            f"the store of built packages cannot be used: {error.strerror or error}",
+            code="cache-unusable",
+            notes=[str(error.filename or root)],
+            help="free some space, correct the permissions, or choose another cache (PIXI_CACHE_DIR)",
+        ) from error

@@ -1,0 +1,254 @@
+"""The process that carries out one build job: ``python -m smelt.build.worker JOB.json``.
+
+It leads a process group of its own and dies, with all that it started, when the process that started it is gone.
+Standard output holds one JSON object a line: ``{"log": text}`` while the build runs, at the end ``{"result": …}`` or
+``{"error": …}``. The whole log is a file beside the job. What rattler-build and its children write to their own output
+goes to that log too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from smelt.build.engine import BuildFailed, run_engine
+from smelt.build.environment import (
+    build_prefix,
+    canonical_paths,
+    host_prefix,
+    provide_tools,
+    python_of,
+)
+from smelt.build.job import JobSpec, Placement, read_job
+from smelt.errors import BuildError, SmeltError
+from smelt.scheduler.guard import keep_lifeline
+
+if TYPE_CHECKING:
+    from smelt.archive import Member
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Carry out the job of the file given; exit code 0 with a result, 1 with an error."""
+    keep_lifeline()
+    os.umask(0o022)
+    spec, placement = read_job(Path(arguments[0]))
+    with placement.log.open("w", encoding="utf-8", errors="replace") as log:
+        events = Events(_divert_output(log), log)
+        try:
+            events.send({"result": run_job(spec, placement, events)})
+            return 0
+        except BuildFailed as error:
+            events.send({"error": {"kind": "build-failed", "message": str(error), "notes": []}})
+        except SmeltError as error:
+            notes = [*error.notes, *([error.help] if error.help else [])]
+            events.send({"error": {"kind": error.kind, "message": error.message, "notes": notes}})
+        except Exception as error:  # noqa: BLE001 - told to the parent, which raises it as an error of the build
+            import traceback
+
+            events.line("".join(traceback.format_exception(error)))
+            events.send({"error": {"kind": "worker", "message": f"{type(error).__name__}: {error}", "notes": []}})
+    return 1
+
+
+def _divert_output(log: IO[str]) -> int:
+    """Keep standard output for events, where no child can write; give its number to the log."""
+    events = os.dup(1)
+    os.dup2(log.fileno(), 1)
+    os.dup2(log.fileno(), 2)
+    # the interpreter of rattler-build's children must not see the environment of ours
+    os.environ.pop("PYTHONPATH", None)
+    return events
+
+
+class Events:
+    """What the parent is told, and rattler-build's progress callback (``on_log``)."""
+
+    def __init__(self, descriptor: int, log: IO[str]) -> None:
+        self._descriptor = descriptor
+        self._log = log
+
+    def send(self, event: Mapping[str, Any]) -> None:
+        """One event. The process ends where nobody listens any more."""
+        data = json.dumps(event).encode() + b"\n"
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def line(self, text: str) -> None:
+        """Lines of the log."""
+        text = text.rstrip("\n")
+        self._log.write(text + "\n")
+        self._log.flush()
+        for line in text.split("\n"):
+            self.send({"log": line})
+
+    def on_log(self, event: Any) -> None:
+        """A line from rattler-build or from the build script."""
+        self.line(event.message)
+
+
+def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, Any]:
+    """Stage the source, run rattler-build, check what it did to shared files, and write the artifact.
+
+    Gives ``{"archive": path, "index": index.json}``. Raises BuildFailed, SmeltError, OSError.
+    """
+    folder, output = placement.folder, placement.output
+    output.mkdir()
+    for path in (output / "home", output / "t", folder / "artifact"):
+        path.mkdir()
+    provide_tools(output / "tools")
+    source = output / "source"
+    _stage_source(spec, placement, source)
+    channels = _write_channels(spec, folder / "channels")
+    recipe = _with_folders(spec.recipe, {"@source@": str(source), "@output@": str(output)})
+    recipe_folder = source / spec.recipe_folder if spec.recipe_folder is not None else output / "recipe"
+    recipe_folder.mkdir(parents=True, exist_ok=True)
+    started = time.time_ns()
+    archive = run_engine(
+        recipe,
+        recipe_folder=recipe_folder,
+        variant=spec.variant,
+        build_subdir=spec.build_subdir,
+        channels=channels,
+        output=output,
+        progress=events,
+    )
+    prefix = host_prefix(output, spec.name)
+    _check_shared_files((build_prefix(output, spec.name), prefix), started)
+    target = folder / "artifact" / f"{spec.name}-{spec.version}-{spec.build}.conda"
+    return {"archive": str(target), "index": _normalise(spec, archive, target, output, prefix, events)}
+
+
+def _stage_source(spec: JobSpec, placement: Placement, target: Path) -> None:
+    """Exactly the files that the key covers, all with one time: what is newer than what must not matter."""
+    if spec.source is None:
+        shutil.copytree(placement.checkout, target, symlinks=True)
+    else:
+        from smelt.source.tree import TreeDigest, TreeFile, export_tree
+
+        files = tuple(TreeFile(path=file.path, kind=file.kind, sha256=file.sha256) for file in spec.source)
+        target.mkdir()
+        export_tree(placement.checkout, TreeDigest(digest="", index_path=Path(), files=files), target)
+    times = (spec.timestamp, spec.timestamp)
+    for folder, folders, files in os.walk(target, topdown=False):
+        for name in (*files, *folders):
+            path = Path(folder) / name
+            if not path.is_symlink():
+                os.utime(path, times)
+            elif os.utime in os.supports_follow_symlinks:
+                os.utime(path, times, follow_symlinks=False)
+    os.utime(target, times)
+
+
+def _write_channels(spec: JobSpec, folder: Path) -> list[str]:
+    urls: list[str] = []
+    for index, subdirs in enumerate(spec.channels):
+        channel = folder / f"c{index}"
+        for subdir, repodata in subdirs.items():
+            (channel / subdir).mkdir(parents=True)
+            (channel / subdir / "repodata.json").write_text(json.dumps(repodata), encoding="utf-8")
+        urls.append(channel.as_uri())
+    return urls
+
+
+def _with_folders(value: Any, folders: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        for token, folder in folders.items():
+            value = value.replace(token, folder)
+        return value
+    if isinstance(value, dict):
+        return {key: _with_folders(item, folders) for key, item in value.items()}  # pyright: ignore
+    if isinstance(value, list):
+        return [_with_folders(item, folders) for item in value]  # pyright: ignore
+    return value
+
+
+def _check_shared_files(prefixes: Sequence[Path], started: int) -> None:
+    """No build may write into its dependencies: their files are links into the cache that all environments share.
+
+    A shared file that changed is taken out of the cache with its whole package. Raises BuildError
+    (``shared-file-changed``).
+    """
+    changed: list[tuple[Path, Path]] = []
+    for prefix in prefixes:
+        pending = [str(prefix)] if prefix.is_dir() else []
+        while pending:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        stat = entry.stat(follow_symlinks=False)
+                        if stat.st_nlink > 1 and stat.st_mtime_ns >= started:
+                            changed.append((prefix, Path(entry.path)))
+    if not changed:
+        return
+    names: list[str] = []
+    for prefix, path in changed:
+        name = path.relative_to(prefix).as_posix()
+        names.append(f"{name} ({_evict(prefix, name) or 'of no package'})")
+    raise BuildError(
+        "the build script changed files of its own dependencies",
+        code="shared-file-changed",
+        notes=[
+            "\n".join(names),
+            "they are shared with other environments through the package cache; the packages are taken out of the "
+            "cache, environments that hold them may have to be installed anew",
+        ],
+        help="copy a file before changing it, and put the copy in its place",
+    )
+
+
+def _evict(prefix: Path, name: str) -> str | None:
+    """Take the package that owns a file out of the package cache; its name."""
+    for record in sorted((prefix / "conda-meta").glob("*.json")):
+        data: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        if name in data.get("files", ()):
+            cached: str | None = data.get("extracted_package_dir") or data.get("link", {}).get("source")
+            if cached:
+                shutil.rmtree(cached, ignore_errors=True)
+            return f"{data.get('name')} {data.get('version')}"
+    return None
+
+
+def _normalise(
+    spec: JobSpec, archive: Path, target: Path, output: Path, prefix: Path, events: Events
+) -> Mapping[str, Any]:
+    from smelt.build.normalise import NormalRequest, normalise
+
+    def compile_modules(members: Sequence[Member], unsuited: frozenset[str]) -> Sequence[Member]:
+        from smelt.build.bytecode import compile_modules as compiled
+
+        found, complaints = compiled(
+            members,
+            interpreter=interpreter,
+            scratch=output / "bytecode",
+            environment={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
+            excluded=spec.uncompiled,
+            unsuited=unsuited,
+        )
+        for line in complaints:
+            events.line(f"not compiled: {line}")
+        return found
+
+    interpreter = python_of(prefix)
+    return normalise(
+        NormalRequest(
+            archive=archive,
+            target=target,
+            paths=canonical_paths(output, prefix),
+            timestamp=spec.timestamp,
+            compile_modules=compile_modules if spec.compiles_python and interpreter.is_file() else None,
+        )
+    )
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    # the runtimes of the libraries may crash in their teardown
+    os._exit(code)

@@ -1,0 +1,58 @@
+"""Telling running jobs to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+
+class Cancelled(Exception):
+    """Raised inside a job that was told to stop; not a failure of the job."""
+
+
+class Cancellation:
+    """Set once, from any thread; then every registered action is called, later ones at once.
+
+    Actions must be quick, must not fail, and may be called from another thread than the one that registered them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._set = False
+        self._actions: dict[int, Callable[[], None]] = {}
+        self._next = 0
+
+    @property
+    def is_set(self) -> bool:
+        """Whether jobs are to stop."""
+        return self._set
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` if jobs are to stop."""
+        if self._set:
+            raise Cancelled
+
+    def cancel(self) -> None:
+        """Tell every job to stop."""
+        with self._lock:
+            self._set = True
+            actions = list(self._actions.values())
+        for action in actions:
+            action()
+
+    @contextmanager
+    def calls(self, action: Callable[[], None]) -> Generator[None]:
+        """While the block runs, ``action`` is what cancelling does."""
+        with self._lock:
+            number = self._next
+            self._next += 1
+            self._actions[number] = action
+            now = self._set
+        try:
+            if now:
+                action()
+            yield
+        finally:
+            with self._lock:
+                del self._actions[number]
