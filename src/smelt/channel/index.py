@@ -168,9 +168,9 @@ def _read_info(path: Path) -> dict[str, bytes]:
                 archive.open(names[0]) as packed,
                 zstandard.ZstdDecompressor().stream_reader(packed) as stream,
             ):
-                return _pick(tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|"))  # noqa: SIM115
+                return _pick(tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|"))
     with path.open("rb") as file:
-        return _pick(tarfile.open(fileobj=file, mode="r|bz2"))  # noqa: SIM115
+        return _pick(tarfile.open(fileobj=file, mode="r|bz2"))
 
 
 def _pick(archive: tarfile.TarFile) -> dict[str, bytes]:

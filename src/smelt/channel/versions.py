@@ -1,0 +1,68 @@
+"""Versions and requirements of Python packages (PEP 440, PEP 508) in the words of conda."""
+
+from __future__ import annotations
+
+from packaging.specifiers import Specifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+
+def conda_name(name: str) -> str:
+    """The conda package that stands for a Python distribution: its name, normalised (PEP 503)."""
+    return canonicalize_name(name)
+
+
+def conda_version(version: str) -> str:
+    """A PEP 440 version as a conda version (CEP 33), which orders the normal form in the same way.
+
+    Raises InvalidVersion (a ValueError).
+    """
+    return str(Version(version))
+
+
+def conda_spec(specifiers: SpecifierSet) -> str:
+    """A PEP 440 specifier set as a conda version spec; empty for any version.
+
+    ``<2`` does not admit ``2rc1`` in PEP 440, so it becomes ``<2.0a0``; ``~=1.4.2`` becomes ``>=1.4.2,1.4.*``.
+    """
+    parts: list[str] = []
+    for specifier in sorted(specifiers, key=_order):
+        parts.extend(_clauses(specifier))
+    return ",".join(dict.fromkeys(parts))
+
+
+def _order(specifier: Specifier) -> tuple[int, str, str]:
+    operators = (">=", ">", "~=", "==", "===", "<", "<=", "!=")
+    return operators.index(specifier.operator), specifier.operator, specifier.version
+
+
+def _clauses(specifier: Specifier) -> list[str]:
+    operator, text = specifier.operator, specifier.version
+    if text.endswith(".*"):
+        stem = str(Version(text.removesuffix(".*")))
+        return [f"{stem}.*"] if operator == "==" else [f"!={stem}.*"]
+    try:
+        version = Version(text)
+    except InvalidVersion:  # only `===` takes texts that are no versions
+        return [f"=={text}"]
+    if operator == "~=":
+        stem = ".".join(str(number) for number in version.release[:-1])
+        epoch = f"{version.epoch}!" if version.epoch else ""
+        return [f">={version}", f"{epoch}{stem}.*"]
+    if operator == "<" and not version.is_prerelease:
+        return [f"<{_padded(version)}a0"]
+    if operator == "===":
+        return [f"=={version}"]
+    return [f"{operator}{version}"]
+
+
+def _padded(version: Version) -> str:
+    """With at least two numbers, as conda writes bounds (``2.0a0``); a post or local part is left out."""
+    numbers = version.release if len(version.release) > 1 else (*version.release, 0)
+    epoch = f"{version.epoch}!" if version.epoch else ""
+    return epoch + ".".join(str(number) for number in numbers)
+
+
+def conda_dependency(name: str, spec: str) -> str:
+    """A dependency as repodata states it: ``name spec``."""
+    return f"{conda_name(name)} {spec}" if spec else conda_name(name)
