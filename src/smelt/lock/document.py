@@ -18,6 +18,9 @@ _AT_LINE = re.compile(r"(?:at|starting at) line (\d+) column (\d+)")
 _AT_POSITION = re.compile(r" at position (\d+)$")
 _CONFLICT = re.compile(r"^<{7}(?: (.*))?$", re.MULTILINE)
 _CONFLICT_END = re.compile(r"^>{7}(?: (.*))?$", re.MULTILINE)
+_BRACKET = re.compile(r"[\[\]{}]")
+_MAX_DEPTH = 128  # of the parser too
+_MANY_BRACKETS = 2_000
 _RELOCK = "remove the file and run `smelt lock` to make a new one, or restore it from version control"
 
 
@@ -32,6 +35,7 @@ def load(source: SourceText) -> tuple[Mapping[str, object], int]:
 
     text = source.text
     _check_text(source)
+    _check_depth(source)
     try:
         data = cast("object", ryaml.loads(text))  # pyright: ignore[reportPrivateImportUsage]
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
@@ -86,6 +90,23 @@ def _check_text(source: SourceText) -> None:
             labels=[Label(place=source.place(begin.start(), 7), message="the first conflict marker")],
             help="take either side whole (`git checkout --ours` or `--theirs`) and run `smelt lock`",
         )
+
+
+def _check_depth(source: SourceText) -> None:
+    # The parser refuses deep nesting, but only after a time that grows with the square of the depth.
+    text = source.text
+    if text.count("[") + text.count("{") < _MANY_BRACKETS:
+        return
+    depth = 0
+    for bracket in _BRACKET.finditer(text):
+        depth = depth + 1 if bracket.group() in "[{" else max(depth - 1, 0)
+        if depth > _MAX_DEPTH:
+            raise LockError(
+                f"{source.path} is not valid YAML: nested too deeply",
+                code="lock-syntax",
+                labels=[Label(place=source.place(bracket.start()))],
+                help=_RELOCK,
+            )
 
 
 def _syntax_error(source: SourceText, message: str) -> LockError:

@@ -143,7 +143,7 @@ def _lists(data: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]] | None:
 
 
 def _without_empty(data: Mapping[str, object]) -> dict[str, object]:
-    return {key: value for key, value in data.items() if value is not None and value != ()}
+    return {key: _unfrozen(value) for key, value in data.items() if value is not None and value != ()}
 
 
 def plain(value: object) -> dict[str, object]:

@@ -351,6 +351,8 @@ def _conda(data: Mapping[str, object], location: str, path: str) -> CondaRecord:
 
 
 def _pypi(data: Mapping[str, object], location: str, path: str) -> PypiPackage:
+    # rattler passes over a hash that is no text (unquoted digits), where every other field would be an error.
+    data = {key: value for key, value in data.items() if key not in ("sha256", "md5") or isinstance(value, str)}
     fields = _convert(data, _PYPI, path, near=location)
     name = cast("str", _required(fields, "name", path))
     version = cast("str | None", fields.get("version"))

@@ -87,7 +87,7 @@ def quick_match(spec: str) -> QuickMatch | None:
 
 def _bound(text: str) -> Bound | None:
     found = _BOUND.fullmatch(text)
-    if found is None:
+    if found is None or (found.group(1) in (None, "==") and found.group(3) not in (None, ".*")):
         exact = _EXACT.fullmatch(text)
         if exact is None:
             return None
