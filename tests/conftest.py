@@ -1,0 +1,80 @@
+"""Fixtures for all rooms: real local channels, made once per run from what this machine has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+
+def shared_folder(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that is made once for all workers of a run: the first one makes it, the others wait.
+
+    A failure is not kept, so each worker reports it where it needs the folder.
+    """
+    base = factory.getbasetemp()
+    root = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    folder, done = root / name, root / f"{name}.done"
+    with FileLock(root / f"{name}.lock"):
+        if not done.is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bare_channel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A channel with the running Python, its ``python_abi``, and the system's compilers. Needs no network."""
+
+    def make(folder: Path) -> None:
+        from smelt.channel.folder import create
+        from smelt.channel.python import add_python
+        from smelt.channel.toolchain import add_toolchain
+
+        create(folder)
+        add_python(folder)
+        if sys.platform != "win32":
+            add_toolchain(folder)
+
+    return shared_folder(tmp_path_factory, "bare-channel", make)
+
+
+@pytest.fixture(scope="session")
+def local_channel(tmp_path_factory: pytest.TempPathFactory, bare_channel: Path) -> Path:
+    """``bare_channel`` and the wheels pip, setuptools and wheel; mark tests that use it with ``network``.
+
+    Shared by all tests: copy it before changing it.
+    """
+
+    def make(folder: Path) -> None:
+        from smelt.channel.wheels import add_wheels
+
+        shutil.copytree(bare_channel, folder)
+        add_wheels(folder, ["pip", "setuptools", "wheel"])
+
+    return shared_folder(tmp_path_factory, "local-channel", make)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave at once where rattler ran: its runtime may crash when the interpreter is torn down.
+
+    The exit code would then be that of the crash. Workers of xdist have reported everything by now.
+    """
+    status = getattr(config, "smelt_exit_status", None)
+    if status is not None and "rattler" in sys.modules:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep the exit status for ``pytest_unconfigure``."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.smelt_exit_status = int(exitstatus)  # type: ignore[attr-defined]
