@@ -1,0 +1,1 @@
+"""Backends: how a package definition becomes a recipe."""

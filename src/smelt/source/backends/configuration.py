@@ -1,0 +1,98 @@
+"""``[package.build.config]``: read once, checked strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from smelt.errors import Label, SourceError
+from smelt.source.definition import config_of
+from smelt.source.model import RenderRequest
+from smelt.text import closest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """The configuration of a backend for one request, with the profile's laid over the package's.
+
+    The readers raise SourceError for a value of the wrong type.
+    """
+
+    request: RenderRequest
+    backend: str
+    values: Mapping[str, object]
+
+    def boolean(self, key: str) -> bool | None:
+        """True, False, or None where nothing is said."""
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.error(key, "must be true or false")
+        return value
+
+    def text(self, key: str) -> str | None:
+        """Text, or None where nothing is said."""
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self.error(key, "must be text")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...] | None:
+        """A list of texts, or None where nothing is said."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise self.error(key, "must be a list of texts")
+        items = cast("Sequence[object]", value)
+        if not all(isinstance(item, str) for item in items):
+            raise self.error(key, "must be a list of texts")
+        return tuple(cast("Sequence[str]", items))
+
+    def mapping(self, key: str) -> dict[str, str]:
+        """A table of texts; empty where nothing is said."""
+        value = self.values.get(key, {})
+        if not isinstance(value, Mapping):
+            raise self.error(key, "must be a table of texts")
+        items = cast("Mapping[object, object]", value)
+        if not all(isinstance(k, str) and isinstance(v, str) for k, v in items.items()):
+            raise self.error(key, "must be a table of texts")
+        return dict(cast("Mapping[str, str]", items))
+
+    def error(self, key: str, problem: str, help: str | None = None) -> SourceError:
+        """That the value of ``key`` will not do."""
+        package = self.request.package
+        return SourceError(
+            f"`{key}` in the configuration of {self.backend} for package "
+            f"`{package.name or package.root.name}` {problem}",
+            code="backend-config",
+            labels=[Label(place=package.backend.place)] if package.backend.place is not None else [],
+            help=help,
+        )
+
+
+def configuration_of(request: RenderRequest, backend: str, known: Sequence[str]) -> Configuration:
+    """The merged configuration of ``request`` for ``backend``, whose keys are ``known``.
+
+    The profile's keys replace the package's, but for ``env``, whose names are merged. Raises SourceError for an
+    unknown key.
+    """
+    values = dict(config_of(request))
+    overlay: Mapping[str, object] = request.profile.config.get(backend, {}) if request.profile is not None else {}
+    for key, value in overlay.items():
+        old = values.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            values[key] = {**cast("Mapping[str, object]", old), **cast("Mapping[str, object]", value)}
+        else:
+            values[key] = value
+    values = {key.replace("_", "-") if key == "debug_dir" else key: value for key, value in values.items()}
+    configuration = Configuration(request=request, backend=backend, values=values)
+    for key in values:
+        if key not in known:
+            guess = closest(key, known)
+            raise configuration.error(
+                key,
+                "is not known",
+                help=f"did you mean `{guess}`?" if guess else f"known keys: {', '.join(sorted(known))}",
+            )
+    return configuration

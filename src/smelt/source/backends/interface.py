@@ -1,0 +1,63 @@
+"""What a backend is.
+
+A package on PyPI can bring a backend of its own under the entry-point group ``smelt.backends``: the name of the
+entry point is what ``package.build.backend`` says, and it loads an object (not a class) with this interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+from smelt.source.model import RenderRequest, TreeInput
+from smelt.types import SourceLocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendRecipe:
+    """A rattler-build recipe and what rendering it needs.
+
+    ``recipe``: the recipe as plain data in the schema of ``recipe.yaml``, or the text of a ``recipe.yaml``.
+    ``recipe_path``: the file that messages point at, and beside which Jinja functions find files.
+    ``folder``: what relative paths in the recipe refer to. ``inputs``: which files the build may read, beside
+    the recipe's own path sources; their paths are relative to ``folder``. ``variants``: the backend's defaults;
+    ``variant_files``: files that override them (``variants.yaml``, ``conda_build_config.yaml``), in order; the
+    workspace's values override both. ``source_requirements``: requirements that are source packages, with
+    locations relative to the package's root. ``experimental``/``v3``: rattler-build's switches of these names.
+    ``warnings``: for the user.
+    """
+
+    recipe: Mapping[str, object] | str = field(hash=False)
+    recipe_path: Path
+    folder: Path
+    inputs: tuple[TreeInput, ...] = (TreeInput(),)
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    variant_files: tuple[Path, ...] = ()
+    source_requirements: Mapping[str, SourceLocation] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    experimental: bool = False
+    v3: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Backend(Protocol):
+    """Turns a package into a recipe: a pure function of the request and of the files in its checkout.
+
+    It runs no code of the project, and what it gives depends neither on the machine nor on its environment.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name in ``package.build.backend``."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same request may give another recipe; part of every build key."""
+        ...
+
+    def recipe(self, request: RenderRequest) -> BackendRecipe:
+        """The recipe. Raises SourceError, NotSupportedError."""
+        ...

@@ -1,0 +1,324 @@
+"""From a package to its rendered variants: the backend's recipe, rendered for every combination of variant values.
+
+What was rendered once is kept by content under ``<smelt cache>/render``, so that an unchanged workspace is checked
+without rattler-build.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+from smelt.errors import SourceError
+from smelt.fs import smelt_cache, write_text
+from smelt.source.backends.interface import Backend, BackendRecipe
+from smelt.source.backends.registry import backend_of
+from smelt.source.engine import RecipeInput, RecipeOutput, engine_version, render_recipe
+from smelt.source.model import RenderedVariant, RenderRequest, TreeInput
+from smelt.source.pins import subpackage_text
+from smelt.source.profile import with_profile
+from smelt.source.requirement import apply_variant, is_template, requirement_name
+from smelt.source.variants import PROFILE_KEY, merge_variants
+from smelt.types import NOARCH, SourceLocation, digest_json
+
+_SCHEMA = 1
+_Item = str | Mapping[str, object]
+
+
+def render(request: RenderRequest) -> tuple[RenderedVariant, ...]:
+    """Every output of the package for every combination of the variant values that it uses.
+
+    In the order of ``request.variants``: combinations of values that are listed first come first. Variants that the
+    recipe skips are there with ``skip``. Raises SourceError and NotSupportedError.
+    """
+    backend = backend_of(request.package)
+    recipe = backend.recipe(request)
+    profile = request.profile.name if request.profile is not None else None
+    engine = RecipeInput(
+        recipe=recipe.recipe,
+        path=recipe.recipe_path,
+        subdir=request.subdir,
+        build_subdir=request.build_subdir,
+        defaults=merge_variants(recipe.variants),
+        files=recipe.variant_files,
+        variants=merge_variants(request.variants, {PROFILE_KEY: (profile,)} if profile is not None else {}),
+        use_keys=(PROFILE_KEY,) if profile is not None else (),
+        experimental=recipe.experimental,
+        v3=recipe.v3,
+    )
+    outputs = _cached(engine, _digest(engine))
+    outputs = _numbered(outputs, request)
+    variants = [_variant(output, outputs, request, backend, recipe) for output in outputs]
+    return tuple(sorted(variants, key=lambda variant: _rank(variant, engine.variants)))
+
+
+def describe(request: RenderRequest) -> BackendRecipe:
+    """What the package's backend makes of it before anything is rendered: the recipe, and warnings."""
+    return backend_of(request.package).recipe(request)
+
+
+def _rank(variant: RenderedVariant, values: Mapping[str, tuple[str, ...]]) -> list[int]:
+    """Where a variant stands among those of one package: by the position of its values, key by key."""
+    return [values[key].index(variant.variant[key]) if variant.variant.get(key) in values[key] else 0 for key in values]
+
+
+# --- the cache ---------------------------------------------------------------------------------------------------
+
+
+_READS_MORE = re.compile(r"\b(load_from_file|include|file_name)\s*\(|\b(git|env)\.")
+"""Jinja functions that read other files, repositories or the environment."""
+
+
+def _digest(engine: RecipeInput) -> str | None:
+    """What the result of rendering depends on; None where it may depend on more than can be told."""
+    text = engine.recipe if isinstance(engine.recipe, str) else json.dumps(engine.recipe)
+    if _READS_MORE.search(text):
+        return None
+    return digest_json(
+        [
+            _SCHEMA,
+            engine_version(),
+            engine.recipe,
+            engine.subdir,
+            engine.build_subdir,
+            {key: list(values) for key, values in engine.defaults.items()},
+            [[path.name, path.read_text(encoding="utf-8", errors="surrogateescape")] for path in engine.files],
+            {key: list(values) for key, values in engine.variants.items()},
+            list(engine.use_keys),
+            engine.experimental,
+            engine.v3,
+        ]
+    )
+
+
+def _cached(engine: RecipeInput, digest: str | None) -> tuple[RecipeOutput, ...]:
+    if digest is None:
+        return render_recipe(engine)
+    path = smelt_cache() / "render" / digest[:2] / f"{digest}.json"
+    found = _read(path)
+    if found is not None:
+        return found
+    outputs = render_recipe(engine)
+    data = [
+        {
+            "name": output.name,
+            "version": output.version,
+            "build": output.build,
+            "build_number": output.build_number,
+            "noarch": output.noarch,
+            "variant": dict(output.variant),
+            "recipe": output.recipe,
+            "subpackages": {name: list(found) for name, found in output.subpackages.items()},
+            "skip": output.skip,
+        }
+        for output in outputs
+    ]
+    write_text(path, json.dumps(data, ensure_ascii=False))
+    return outputs
+
+
+def _read(path: Path) -> tuple[RecipeOutput, ...] | None:
+    """A cached rendering; None where there is none, or a damaged one (then it is made again)."""
+    try:
+        data = cast("list[dict[str, Any]]", json.loads(path.read_text(encoding="utf-8")))
+        for item in data:
+            item["subpackages"] = {name: (found[0], found[1]) for name, found in item["subpackages"].items()}
+        return tuple(RecipeOutput(**item) for item in data)
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None
+
+
+# --- from an output to a variant ---------------------------------------------------------------------------------
+
+
+def _numbered(outputs: Sequence[RecipeOutput], request: RenderRequest) -> tuple[RecipeOutput, ...]:
+    """Outputs with the package table's build number and prefix in their build strings.
+
+    Like the reference, only where the recipe leaves the build string to rattler-build.
+    """
+    from dataclasses import replace
+
+    number, prefix = request.package.build_number, request.package.build_string_prefix
+    if number is None and prefix is None:
+        return tuple(outputs)
+    renamed: dict[tuple[str, str], str] = {}
+    changed: list[RecipeOutput] = []
+    for output in outputs:
+        build, own = output.build, output.build_number
+        if build.endswith(f"_{own}"):
+            own = own if number is None else number
+            build = f"{prefix + '_' if prefix else ''}{build.rpartition('_')[0]}_{own}"
+        renamed[output.name, output.build] = build
+        recipe = {**output.recipe, "build": {**output.recipe["build"], "number": own, "string": build}}
+        changed.append(replace(output, build=build, build_number=own, recipe=recipe))
+    return tuple(
+        replace(
+            output,
+            subpackages={
+                name: (version, renamed.get((name, build), build))
+                for name, (version, build) in output.subpackages.items()
+            },
+        )
+        for output in changed
+    )
+
+
+def _variant(
+    output: RecipeOutput,
+    outputs: Sequence[RecipeOutput],
+    request: RenderRequest,
+    backend: Backend,
+    recipe: BackendRecipe,
+) -> RenderedVariant:
+    rendered = cast("dict[str, object]", output.recipe)
+    if request.profile is not None:
+        rendered = with_profile(rendered, request.profile, request.build_subdir, output.name)
+    requirements = _table(rendered, "requirements")
+    variant = {key: _value(value) for key, value in output.variant.items()}
+    siblings = {each.name for each in outputs if each.name != output.name}
+    versions = {each.name: (each.version, each.build) for each in outputs}
+    versions |= {name.lower(): found for name, found in output.subpackages.items()}
+    versions[output.name] = (output.version, output.build)
+    written = _written(recipe)
+
+    def items(kind: str, *, build_time: bool) -> tuple[_Item, ...]:
+        found = cast("list[_Item]", requirements.get(kind) or [])
+        texts = written.get(kind, ())
+        if len(texts) == len(found):
+            # rattler-build's own text of a requirement loses where its channel is.
+            found = [mine if mine is not None else theirs for mine, theirs in zip(texts, found, strict=True)]
+        resolved = [_resolved(item, versions, output) for item in found]
+        if build_time:
+            resolved = [apply_variant(item, variant) for item in resolved]
+        return tuple(_without_star(item, sources) for item in resolved)
+
+    sources = dict(recipe.source_requirements)
+    every = [item for kind in ("build", "host", "run") for item in cast("list[_Item]", requirements.get(kind) or [])]
+    for name in sorted({requirement_name(item) for item in every} & siblings):
+        sources.setdefault(name, SourceLocation(path="."))
+    ignored = _table(requirements, "ignore_run_exports")
+    exports = _table(requirements, "run_exports")
+    about = _table(rendered, "about")
+    license_, family = about.get("license"), about.get("license_family")
+    return RenderedVariant(
+        name=output.name,
+        version=output.version,
+        build=output.build,
+        build_number=output.build_number,
+        subdir=NOARCH if output.noarch is not None else request.subdir,
+        noarch=output.noarch,
+        variant=variant,
+        build_requirements=items("build", build_time=True),
+        host_requirements=items("host", build_time=True),
+        run_requirements=items("run", build_time=False),
+        run_constraints=items("run_constraints", build_time=False),
+        run_exports={
+            key.replace("constraints", "constrains"): tuple(_resolved(item, versions, output) for item in found)
+            for key, found in cast("Mapping[str, list[_Item]]", exports).items()
+            if found
+        },
+        ignore_run_exports_by_name=tuple(cast("list[str]", ignored.get("by_name") or [])),
+        ignore_run_exports_from=tuple(cast("list[str]", ignored.get("from_package") or [])),
+        license=str(license_) if license_ is not None else None,
+        license_family=str(family) if family is not None else None,
+        recipe=rendered,
+        recipe_folder=recipe.folder,
+        backend=backend.name,
+        backend_version=backend.version,
+        source_requirements={
+            name: location
+            for name, location in sorted(sources.items())
+            if any(requirement_name(item) == name for item in every)
+        },
+        script_env=_script_env(rendered),
+        file_globs=recipe.inputs[0].globs,
+        inputs=_inputs(recipe, rendered, output.name),
+        skip=output.skip,
+    )
+
+
+def _written(recipe: BackendRecipe) -> dict[str, tuple[str | None, ...]]:
+    """The requirements as a generated recipe writes them, None for templates; nothing for a recipe of the user's."""
+    if isinstance(recipe.recipe, str):
+        return {}
+    requirements = _table(recipe.recipe, "requirements")
+    return {
+        kind: tuple(None if is_template(text) else text for text in cast("list[str]", requirements.get(kind) or []))
+        for kind in ("build", "host", "run", "run_constraints")
+    }
+
+
+def _resolved(item: _Item, versions: Mapping[str, tuple[str, str]], output: RecipeOutput) -> _Item:
+    """A requirement with a pin on an output of the same recipe applied."""
+    if isinstance(item, str):
+        return item
+    pin = item.get("pin_subpackage")
+    if not isinstance(pin, Mapping):
+        return item
+    pin = cast("Mapping[str, object]", pin)
+    name = str(pin.get("name", "")).lower()
+    found = versions.get(name)
+    if found is None:
+        raise SourceError(
+            f"`{output.name}` pins the subpackage `{name}`, which is no output of its recipe",
+            code="invalid-pin",
+            help="use `pin_compatible` for a package that is a host requirement",
+        )
+    return subpackage_text(pin, *found)
+
+
+def _without_star(item: _Item, sources: Mapping[str, SourceLocation]) -> _Item:
+    """``name *`` of a source package, which only keeps variants away, as the bare name."""
+    if isinstance(item, str) and item.endswith(" *") and item[:-2].lower() in sources:
+        return item[:-2]
+    return item
+
+
+def _inputs(recipe: BackendRecipe, rendered: Mapping[str, object], name: str) -> tuple[TreeInput, ...]:
+    """What the backend says, and the recipe's path sources where they are elsewhere."""
+    inputs = list(recipe.inputs)
+    sources = [rendered, *cast("list[Mapping[str, object]]", rendered.get("staging_caches") or [])]
+    for part in sources:
+        for source in cast("list[Mapping[str, object]]", part.get("source") or []):
+            path = source.get("path")
+            if not isinstance(path, str):
+                continue
+            if PurePosixPath(path).is_absolute() or Path(path).is_absolute():
+                raise SourceError(
+                    f"the recipe of `{name}` has a source with the absolute path `{path}`",
+                    code="recipe",
+                    help="make it relative to the recipe: a build must not depend on where things are",
+                )
+            normal = _normal(path)
+            if normal.startswith("..") and all(each.path != normal for each in inputs):
+                inputs.append(TreeInput(path=normal))
+    return tuple(inputs)
+
+
+def _normal(path: str) -> str:
+    parts: list[str] = []
+    for part in path.replace("\\", "/").split("/"):
+        if part == ".." and parts and parts[-1] != "..":
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts) or "."
+
+
+def _script_env(rendered: Mapping[str, object]) -> dict[str, str]:
+    script = _table(rendered, "build").get("script")
+    if not isinstance(script, Mapping):
+        return {}
+    env = _table(cast("Mapping[str, object]", script), "env")
+    return {key: str(value) for key, value in env.items()}
+
+
+def _table(data: Mapping[str, object], key: str) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", data.get(key) or {})
+
+
+def _value(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
