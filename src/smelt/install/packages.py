@@ -60,73 +60,85 @@ def entry_problem(cache: Path, record: CondaRecord, *, thorough: bool = False) -
     Every file is looked at (there, right kind, right size); content is read only of files that changed after they
     were extracted, or of all with ``thorough``.
     """
-    entry = cache / PACKAGES / segment(record)
+    entry = os.path.join(cache, PACKAGES, segment(record))  # noqa: PTH118 - pathlib would double the time
     try:
-        extracted = entry.stat()
-        lock = Path(f"{entry}.lock")
-        recorded = lock.read_bytes()[_REVISION_LENGTH:].hex()
-        recorded_at = lock.stat().st_mtime_ns
+        extracted_at = os.stat(entry).st_ctime_ns  # noqa: PTH116
+        lock, recorded_at = _read(entry + ".lock")
     except OSError:
         return "not there"
-    if record.sha256 is not None and recorded != record.sha256:
+    if record.sha256 is not None and lock[_REVISION_LENGTH:].hex() != record.sha256:
         return "of another build"
-    if extracted.st_ctime_ns < recorded_at:
+    if extracted_at < recorded_at:
         return "left half-replaced by a process that was killed"
-    return _contents_problem(entry, extracted.st_ctime_ns, thorough)
+    return _contents_problem(entry, extracted_at, thorough)
 
 
-def _contents_problem(entry: Path, extracted_at: int, thorough: bool) -> str | None:
+def _contents_problem(entry: str, extracted_at: int, thorough: bool) -> str | None:
     try:
-        json.loads((entry / "info" / "index.json").read_bytes())
-        listing = json.loads((entry / "info" / "paths.json").read_bytes())
-        paths = cast("list[dict[str, object]]", listing["paths"])
+        json.loads(_read(entry + "/info/index.json")[0])
+        paths = cast("list[dict[str, object]]", json.loads(_read(entry + "/info/paths.json")[0])["paths"])
+        root = entry + "/"
+        for path in paths:
+            name = cast(str, path["_path"])
+            if ".." in name or name.startswith(("/", "\\")) or name[1:2] == ":":
+                raise _leads_out(name, entry)
+            found = os.lstat(root + name)
+            size = path.get("size_in_bytes")
+            as_extracted = found.st_size == size and found.st_mtime_ns <= extracted_at
+            if as_extracted and not thorough and stat.S_ISREG(found.st_mode) and path.get("path_type") == "hardlink":
+                continue  # the usual case, without a call
+            problem = _file_problem(root + name, path, found, extracted_at, thorough)
+            if problem is not None:
+                return f"changed ({name} {problem})"
     except FileNotFoundError as error:
-        if Path(str(error.filename)).name == "paths.json" and (entry / "info" / "files").is_file():
+        missing = Path(str(error.filename))
+        if missing == Path(entry, "info", "paths.json") and Path(entry, "info", "files").is_file():
             return None  # a package from before paths.json says nothing to compare with
-        return f"without {error.filename}"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"without {missing}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"unreadable ({error})"
-    root = str(entry)
-    for path in paths:
-        problem = _file_problem(root, path, extracted_at, thorough)
-        if problem is not None:
-            return problem
     return None
 
 
-def _file_problem(root: str, path: dict[str, object], extracted_at: int, thorough: bool) -> str | None:
-    name = str(path.get("_path"))
-    if ".." in name or name.startswith(("/", "\\")) or name[1:2] == ":":
-        raise InstallError(
-            f"a package would write outside the environment: {name!r}",
-            code="hostile-package",
-            notes=[root],
-            help="do not install from its channel, and tell whoever keeps it",
-        )
-    file = f"{root}/{name}"
-    kind = path.get("path_type", "hardlink")
+def _read(path: str) -> tuple[bytes, int]:
+    """Content and mtime of a small file, at a third of what ``open`` costs."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        found = os.lstat(file)
-    except OSError:
-        return f"without {name}"
+        found = os.fstat(descriptor)
+        data = os.read(descriptor, found.st_size)
+        while len(data) < found.st_size and (more := os.read(descriptor, found.st_size - len(data))):
+            data += more
+        return data, found.st_mtime_ns
+    finally:
+        os.close(descriptor)
+
+
+def _file_problem(
+    file: str, path: dict[str, object], found: os.stat_result, extracted_at: int, thorough: bool
+) -> str | None:
+    kind = path.get("path_type", "hardlink")
     if kind == "softlink":
-        return None if stat.S_ISLNK(found.st_mode) else f"changed ({name} is no link)"
+        return None if stat.S_ISLNK(found.st_mode) else "is no link"
     if kind == "directory":
-        return None if stat.S_ISDIR(found.st_mode) else f"changed ({name} is no folder)"
+        return None if stat.S_ISDIR(found.st_mode) else "is no folder"
     if stat.S_ISLNK(found.st_mode):  # a link that is packaged as the file it points to
         return None
     size = path.get("size_in_bytes")
     if size is not None and found.st_size != size:
-        return f"changed ({name} has {found.st_size} bytes instead of {size})"
+        return f"has {found.st_size} bytes instead of {size}"
     expected = path.get("sha256")
     if (thorough or found.st_mtime_ns > extracted_at) and expected is not None:
-        try:
-            same = sha256_file(Path(file)) == expected
-        except OSError as error:
-            return f"unreadable ({error})"
-        if not same:
-            return f"changed ({name} is not what was packed)"
+        return None if sha256_file(Path(file)) == expected else "is not what was packed"
     return None
+
+
+def _leads_out(name: str, entry: str) -> InstallError:
+    return InstallError(
+        f"a package would write outside the environment: {name!r}",
+        code="hostile-package",
+        notes=[entry],
+        help="do not install from its channel, and tell whoever keeps it",
+    )
 
 
 async def provide(
@@ -180,7 +192,7 @@ async def _fetch(cache: Path, record: CondaRecord, client: Client, reporter: Ins
                 _check_identity(record, staging / "package")
                 _check_entry_points(record, staging / "package")
                 # only for paths that lead out: what was packed wrongly stays as its hash says
-                _contents_problem(staging / "package", sys.maxsize, thorough=False)
+                _contents_problem(str(staging / "package"), sys.maxsize, thorough=False)
                 async with exclusive(packages / ".cache.lock"):
                     _replace_entry(packages / name, staging, record)
             finally:
