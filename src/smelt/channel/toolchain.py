@@ -136,9 +136,7 @@ def _settings(compiler: Compiler, platform: str) -> Settings:
     kind = compiler.kind
     path = str(compiler.path)
     if kind.language == "c++":
-        return Settings(
-            variables={"CXX": path}, flags={"CXXFLAGS": compile_flags()}, build_flags={"CXXFLAGS": PREFIX_MAPS}
-        )
+        return cxx_settings(path)
     if kind.language == "f95":
         return Settings(
             variables={"FC": path, "F77": path, "F90": path, "F95": path},
@@ -147,6 +145,11 @@ def _settings(compiler: Compiler, platform: str) -> Settings:
         )
     tools = {variable: str(tool) for variable, tool in compiler.tools.items()}
     return base_settings({"CC": path, "CPP": f"{path} -E", **tools}, compiler.target, platform)
+
+
+def cxx_settings(path: str) -> Settings:
+    """The settings of a C++ compiler, beside those of the C compiler it goes with."""
+    return Settings(variables={"CXX": path}, flags={"CXXFLAGS": compile_flags()}, build_flags={"CXXFLAGS": PREFIX_MAPS})
 
 
 def compile_flags() -> tuple[str, ...]:
@@ -165,7 +168,7 @@ def base_settings(variables: Mapping[str, str], target: str, platform: str) -> S
         variables={**variables, "HOST": target, "CONDA_TOOLCHAIN_HOST": target, "CONDA_TOOLCHAIN_BUILD": target},
         flags={
             "CFLAGS": compile_flags(),
-            "CPPFLAGS": (_INCLUDE,),
+            "CPPFLAGS": ("-DNDEBUG", _INCLUDE),
             "LDFLAGS": linker_flags(platform),
             "CMAKE_ARGS": cmake,
             "MESON_ARGS": ("-Dbuildtype=release", "-Dlibdir=lib"),
