@@ -98,9 +98,7 @@ def read_document(path: Path) -> Document:
     except FileNotFoundError:
         raise ManifestError(f"could not find {shown}", code="manifest-missing") from None
     except OSError as error:
-        raise ManifestError(
-            f"could not read {shown}: {error.strerror or error}", code="manifest-unreadable"
-        ) from error
+        raise ManifestError(f"could not read {shown}: {error.strerror or error}", code="manifest-unreadable") from error
     return parse_document(raw, shown)
 
 

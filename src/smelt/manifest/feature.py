@@ -348,9 +348,11 @@ def _read_environment(name: str, table: Table) -> TomlEnvironment:
     inline = _read_common(name, table, inline=True)
     empty = inline == TomlFeature(name=name, path=table.path, target=TomlTarget(path=table.path))
     table.finish(
-        help=lambda key: f"`{key}` belongs to a feature"
-        if key in ("host-dependencies", "build-dependencies", "system-requirements")
-        else None
+        help=lambda key: (
+            f"`{key}` belongs to a feature"
+            if key in ("host-dependencies", "build-dependencies", "system-requirements")
+            else None
+        )
     )
     if "features" not in table and "solve-group" not in table and empty:
         table.missing("features", help="`features = []` makes an environment of the default feature alone")

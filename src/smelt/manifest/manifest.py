@@ -155,9 +155,7 @@ def _read_body(
     if "$schema" in table:
         schema = table.take("$schema")
         if not isinstance(schema, str):
-            problems.error(
-                "type", f"expected a string, found {type_name(schema)}", problems.value(table.at("$schema"))
-            )
+            problems.error("type", f"expected a string, found {type_name(schema)}", problems.value(table.at("$schema")))
     table.finish(hidden=hidden, help=_root_help)
     default = TomlFeature(
         name="default",

@@ -87,9 +87,7 @@ class TomlPackage:
     source_path: KeyPath = ()
     flags: tuple[str, ...] = ()
     config: Mapping[str, object] = field(default_factory=lambda: _NOTHING, hash=False)
-    target_config: Mapping[str, Mapping[str, object]] = field(
-        default_factory=lambda: MappingProxyType({}), hash=False
-    )
+    target_config: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     build_string_prefix: str | None = None
     build_number: int | None = None
     secrets: tuple[str, ...] = ()
@@ -416,9 +414,7 @@ def _read_config(table: Table) -> Mapping[str, object]:
 def _read_channels(table: Table) -> tuple[str, ...] | None:
     channels = table.strings("channels")
     if channels == () and table.data["channels"] == []:
-        table.problems.error(
-            "value", "a build backend needs a channel", table.problems.value(table.at("channels"))
-        )
+        table.problems.error("value", "a build backend needs a channel", table.problems.value(table.at("channels")))
     return channels
 
 
@@ -460,9 +456,7 @@ def _read_backend(
     if name is None or len(problems.errors) > before:
         return None
     if not is_package_name(name):
-        problems.error(
-            "package-name", f"`{name}` is not the name of a conda package", problems.value(table.at("name"))
-        )
+        problems.error("package-name", f"`{name}` is not the name of a conda package", problems.value(table.at("name")))
         return None
     if spec.is_source:
         problems.error("source", "a build backend cannot be built from source", table.place)

@@ -187,9 +187,7 @@ def _read_virtual_packages(table: Table) -> tuple[VirtualPackage, ...]:
         for each in (key, *aliases):
             table.asked[each] = None
         if len(given) > 1:
-            problems.error(
-                "conflict", f"`{given[1]}` means the same as `{given[0]}`", problems.key(table.at(given[1]))
-            )
+            problems.error("conflict", f"`{given[1]}` means the same as `{given[0]}`", problems.key(table.at(given[1])))
         elif given and key == "archspec":
             value = table.string(given[0])
             if value == "":
@@ -205,9 +203,7 @@ def _read_virtual_packages(table: Table) -> tuple[VirtualPackage, ...]:
         if package is None:
             continue
         if any(each.name == package.name for each in found):
-            problems.error(
-                "conflict", f"`{package.name}` is declared twice", problems.key(table.at(key))
-            )
+            problems.error("conflict", f"`{package.name}` is declared twice", problems.key(table.at(key)))
             continue
         found.append(package)
     return tuple(found)

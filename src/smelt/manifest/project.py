@@ -84,9 +84,7 @@ def _poetry(root: Table) -> dict[str, str]:
     if not isinstance(poetry, dict):
         return {}
     entries = cast("dict[str, object]", poetry)
-    return {
-        key: value for key in ("name", "version", "description") if isinstance(value := entries.get(key), str)
-    }
+    return {key: value for key in ("name", "version", "description") if isinstance(value := entries.get(key), str)}
 
 
 def _authors(project: Table) -> tuple[str, ...] | None:
@@ -97,9 +95,7 @@ def _authors(project: Table) -> tuple[str, ...] | None:
     for index, value in enumerate(authors):
         at = (*project.path, "authors", index)
         if not isinstance(value, dict):
-            project.problems.error(
-                "type", f"expected a table, found {type_name(value)}", project.problems.value(at)
-            )
+            project.problems.error("type", f"expected a table, found {type_name(value)}", project.problems.value(at))
             continue
         author = Table(cast("dict[str, object]", value), at, project.problems)
         name, email = author.string("name"), author.string("email")
@@ -192,9 +188,7 @@ def _dependency_groups(root: Table) -> dict[str, tuple[PypiRequirement, ...]]:
             elif inner in on_the_way:
                 if inner == on_the_way[0]:
                     circle = " → ".join((*on_the_way, inner))
-                    problems.error(
-                        "cycle", f"dependency groups include each other: {circle}", problems.value(at)
-                    )
+                    problems.error("cycle", f"dependency groups include each other: {circle}", problems.value(at))
             else:
                 found.update(expand(inner, (*on_the_way, inner)))
         return found

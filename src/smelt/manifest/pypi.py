@@ -148,9 +148,7 @@ def _read_requirement(name: str, value: object, path: KeyPath, problems: Problem
             return None
         return PypiRequirement(name=name, version=_any_as_none(value), place=path)
     if not isinstance(value, dict):
-        problems.error(
-            "type", f"expected a version or a table, found {type_name(value)}", problems.value(path)
-        )
+        problems.error("type", f"expected a version or a table, found {type_name(value)}", problems.value(path))
         return None
     table = Table(cast("dict[str, object]", value), path, problems)
     before = len(problems.errors)
@@ -178,9 +176,7 @@ def _read_requirement(name: str, value: object, path: KeyPath, problems: Problem
             problems.key(table.at(refs[1])),
         )
     if places and "version" in table:
-        problems.error(
-            "conflict", f"`version` cannot be used with `{places[0]}`", problems.key(table.at("version"))
-        )
+        problems.error("conflict", f"`version` cannot be used with `{places[0]}`", problems.key(table.at("version")))
     if len(places) + ("index" in table) > 1:
         kinds = [*places, *(["index"] if "index" in table else [])]
         problems.error(
@@ -227,9 +223,7 @@ def parse_requirement(text: str, path: KeyPath) -> PypiRequirement | str:
     name = normalize_pypi_name(found["name"])
     url = (found["url"] or "").strip() or None
     if url is None:
-        return PypiRequirement(
-            name=name, version=_any_as_none(version), extras=extras, markers=marker, place=path
-        )
+        return PypiRequirement(name=name, version=_any_as_none(version), extras=extras, markers=marker, place=path)
     if url.startswith("git+"):
         return _git_requirement(name, url[4:], extras, marker, path)
     if url_problem(url) is not None or url.startswith("file:"):

@@ -291,9 +291,7 @@ def read_location(table: Table, *, lfs: bool = True) -> SourceLocation | None:
     table.finish()
     given = [key for key in ("url", "git", "path", "pypi") if key in table]
     if not given and len(problems.errors) == before:
-        problems.error(
-            "source", "no source is given", table.place, help="give one of `path`, `git`, `url` and `pypi`"
-        )
+        problems.error("source", "no source is given", table.place, help="give one of `path`, `git`, `url` and `pypi`")
     elif len(given) > 1:
         _conflict(table, given[1], f"only one of {', '.join(f'`{key}`' for key in given)} can be given")
     for key in ("branch", "tag", "rev", "lfs"):
@@ -413,9 +411,7 @@ def _read_pin(table: Table) -> TomlPin | None:
     key = "pin-compatible" if "pin-compatible" in table else "pin-subpackage"
     others = [other for other in table.data if other != key]
     if others:
-        problems.error(
-            "pin", f"`{key}` cannot be combined with `{others[0]}`", problems.key(table.at(others[0]))
-        )
+        problems.error("pin", f"`{key}` cannot be combined with `{others[0]}`", problems.key(table.at(others[0])))
         return None
     kind: Literal["compatible", "subpackage"] = "compatible" if key == "pin-compatible" else "subpackage"
     value = table.data[key]
@@ -522,9 +518,7 @@ def _combine_when(table: Table, key: str) -> str | None:
     if items is None:
         return None
     if not items:
-        table.problems.error(
-            "when", f"`{key}` needs at least one condition", table.problems.value(table.at(key))
-        )
+        table.problems.error("when", f"`{key}` needs at least one condition", table.problems.value(table.at(key)))
         return None
     parts = [_read_when(item, (*table.path, key, index), table.problems) for index, item in enumerate(items)]
     texts = [part for part in parts if part is not None]
@@ -536,8 +530,7 @@ def layer(base: CondaSpec, overrides: CondaSpec) -> CondaSpec:
     changes = {
         each.name: getattr(overrides, each.name)
         for each in fields(CondaSpec)
-        if each.name not in ("version", "location", "md5", "sha256")
-        and getattr(overrides, each.name) not in (None, ())
+        if each.name not in ("version", "location", "md5", "sha256") and getattr(overrides, each.name) not in (None, ())
     }
     if overrides.location is not None and base.location is not None:
         changes["location"] = replace(

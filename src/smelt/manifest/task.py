@@ -174,9 +174,7 @@ def _read_dependencies(
             if "task" not in table:
                 table.missing("task")
             elif task is not None:
-                found.append(
-                    TomlTaskDependency(task=task, arguments=arguments, environment=environment, path=at)
-                )
+                found.append(TomlTaskDependency(task=task, arguments=arguments, environment=environment, path=at))
         else:
             expected = 'a table (`{ task = "…" }`)' if tables_only else "a string or a table"
             problems.error(
@@ -209,9 +207,7 @@ def _read_dependency_arguments(table: Table) -> tuple[str | tuple[str, str], ...
             if isinstance(text, str):
                 found.append((name, text))
             else:
-                problems.error(
-                    "type", f"expected a string, found {type_name(text)}", problems.value((*at, name))
-                )
+                problems.error("type", f"expected a string, found {type_name(text)}", problems.value((*at, name)))
         else:
             problems.error("type", f"expected a string or a table, found {type_name(value)}", problems.value(at))
     return tuple(found)

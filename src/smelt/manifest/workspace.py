@@ -237,7 +237,7 @@ def _read_map_entry(outer: Table, channel: str) -> MappingEntry | None:
             "value",
             "an empty table says nothing of the mapping",
             table.place,
-            help='give `location`, `mapping`, `mapping-mode` or `same-name-heuristic`; `false` disables the mapping',
+            help="give `location`, `mapping`, `mapping-mode` or `same-name-heuristic`; `false` disables the mapping",
         )
         return None
     options = {"location": location, "mapping": mapping, "mapping-mode": mode, "same-name-heuristic": heuristic}

@@ -8,9 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from smelt.manifest.pypi import PypiOptions, PypiRequirement
 from smelt.text import Place
-from smelt.types import CondaSpec, VirtualPackage
+from smelt.types import CondaSpec, SourceLocation, VirtualPackage
 from smelt.workspace.package import Package
+from smelt.workspace.properties import WorkspaceProperties
 
 DEFAULT = "default"
 ChannelPriority = Literal["strict", "flexible", "disabled"]
@@ -33,12 +35,16 @@ class WorkspacePlatform:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """A requirement of an environment, and where it was said."""
+    """A requirement of an environment, and where it was said.
+
+    ``package``: the definition of a source dependency that is given beside it (``package = { … }``).
+    """
 
     name: str
     spec: CondaSpec
     feature: str = DEFAULT
     place: Place | None = field(default=None, compare=False)
+    package: Package | None = field(default=None, compare=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +57,16 @@ class Activation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDependency:
-    """One entry of ``depends-on``."""
+    """One entry of ``depends-on``.
+
+    ``args``: positional texts, or by name if all are named. ``arguments``: exactly what is written, positional
+    texts and (name, text) pairs in order; None if nothing is said.
+    """
 
     task: str
     args: tuple[str, ...] | Mapping[str, str] = ()
     environment: str | None = None
+    arguments: tuple[str | tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +138,9 @@ class EffectiveEnvironment:
     ``dependencies``: every requirement (run, host and build tables together), in manifest order; a name may
     occur more than once, then all of them must hold. ``channels``: base URLs with a trailing slash, highest
     priority first. ``variants``: build variant key → values, first listed preferred. ``profile``: what its
-    source packages are built with. ``pypi_dependencies``: only their names, until they are supported.
+    source packages are built with. ``pypi_dependencies``: only their names, ``pypi_requirements`` all of them (a
+    name may occur more than once), ``dev``: packages whose dependencies are wanted and not they themselves.
+    ``channel_cutoffs`` and ``package_cutoffs`` go before ``exclude_newer``, by base URL and by name.
     """
 
     environment: Environment
@@ -143,6 +156,12 @@ class EffectiveEnvironment:
     channel_priority: ChannelPriority = "strict"
     solve_strategy: SolveStrategy = "highest"
     exclude_newer: str | None = None
+    pypi_requirements: tuple[PypiRequirement, ...] = ()
+    pypi_options: PypiOptions = field(default_factory=PypiOptions)
+    dev: Mapping[str, SourceLocation] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    channel_cutoffs: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
+    package_cutoffs: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
+    pypi_package_cutoffs: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +170,9 @@ class Workspace:
 
     ``root`` is the folder of the manifest (absolute); ``environments`` in manifest order with ``default``
     first; ``effective[(environment, platform name)]`` exists for every environment and every platform that it
-    supports; ``package`` is the package that the same manifest defines, if any; ``tool`` is the raw
-    ``[tool.smelt]`` table after checking.
+    supports; ``package`` is the package that the same manifest defines, if any. ``warnings`` are
+    ``smelt.manifest.reading.ManifestWarning``s: texts with ``labels`` and ``help``. ``properties``: what packages
+    inherit. ``channels``: the workspace's own, resolved. ``conda_pypi_map`` as ``TomlWorkspace`` has it.
     """
 
     root: Path
@@ -168,6 +188,12 @@ class Workspace:
     variant_constraints: bool = True
     description: str | None = None
     warnings: tuple[str, ...] = ()
+    properties: WorkspaceProperties = field(default_factory=WorkspaceProperties, compare=False, repr=False)
+    channels: tuple[str, ...] = ()
+    previews: tuple[str, ...] = ()
+    requires_pixi: str | None = None
+    conda_pypi_map: Literal[False] | Mapping[str, object] | None = field(default=None, hash=False)
+    s3_options: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     @property
     def state_folder(self) -> Path:

@@ -45,7 +45,10 @@ class Backend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageRequirements:
-    """The dependency tables of a package on one platform (targets merged)."""
+    """The dependency tables of a package on one platform (targets merged).
+
+    ``conditional``: what holds under conditions that only a backend can decide (on variants), by condition.
+    """
 
     build: Mapping[str, Requirement] = field(default_factory=lambda: MappingProxyType({}))
     host: Mapping[str, Requirement] = field(default_factory=lambda: MappingProxyType({}))
@@ -55,6 +58,7 @@ class PackageRequirements:
     run_exports: Mapping[str, Mapping[str, Requirement]] = field(default_factory=lambda: MappingProxyType({}))
     ignore_run_exports_by_name: tuple[str, ...] = ()
     ignore_run_exports_from: tuple[str, ...] = ()
+    conditional: Mapping[str, PackageRequirements] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,9 @@ class Package:
 
     ``root`` is the folder of the defining manifest (absolute); ``source`` where its source code is (None: in
     ``root``), with ``path`` relative to ``root``. ``name``/``version`` None: the backend must find them.
-    ``targets``: requirements per platform name that was asked for (see ``requirements``).
+    ``base`` holds always, ``target_requirements`` by condition (the text within ``if(…)``), ``target_config`` by
+    target selector: ``smelt.workspace.requirements`` says what that means on a platform. ``secrets``: names of
+    environment variables that the build script may see. ``publish``: whether a publish of all takes it.
     """
 
     name: str | None
@@ -85,7 +91,8 @@ class Package:
     base: PackageRequirements = field(default_factory=PackageRequirements)
     target_requirements: Mapping[str, PackageRequirements] = field(default_factory=lambda: MappingProxyType({}))
     config: Mapping[str, object] = field(default_factory=lambda: _NOTHING, hash=False)
-    target_config: Mapping[str, Mapping[str, object]] = field(
-        default_factory=lambda: MappingProxyType({}), hash=False
-    )
+    target_config: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    authors: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    publish: bool = False
     place: Place | None = field(default=None, compare=False)
