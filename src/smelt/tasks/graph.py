@@ -29,13 +29,14 @@ def plan_tasks(request: TaskRequest, scope: TaskScope) -> TaskPlan:
     ``scope`` says which environment was asked for (``scope.explicit``), like ``request.environment``.
     """
     words = request.words
-    if not words:
+    if len(words) == 0:
         raise TaskError("nothing to run was given", help="give a task or a command: `smelt run <task>`")
     verbatim = len(words) > 1
     if not verbatim:
-        split = split_words(words[0])
+        whole = words[0]
+        split = split_words(whole)
         if split is None:
-            raise TaskError(f"the command `{words[0]}` has an open quote or a trailing backslash")
+            raise TaskError(f"the command `{whole}` has an open quote or a trailing backslash")
         words = tuple(split)
     planner = _Planner(request, scope)
     if words and not request.executable:
