@@ -251,11 +251,13 @@ class TestHook:
     @posix
     @pytest.mark.parametrize("program", ["bash", "dash", "zsh", "fish", "xonsh", "nu", "pwsh"])
     def test_evaluated_it_gives_what_activate_gives(self, request_: ActivationRequest, program: str) -> None:
-        if shutil.which(program) is None:
+        executable = shutil.which(program)
+        if executable is None:
             pytest.skip(f"no {program} here")
         shell = SHELLS[{"dash": "bash", "nu": "nushell", "pwsh": "powershell"}.get(program, program)]
         nasty = """it's "$KEEP" & \\ (x) 100% ;"""
-        outer = {**OUTER, "KEEP": nasty, "CONDA_PREFIX": str(request_.root / "old")}
+        outer = {"PATH": OUTER["PATH"], "KEEP": nasty, "CONDA_PREFIX": str(request_.root / "old")}
+        outer["HOME"] = str(request_.root)
         env = {"KEEP": "new", "PLAIN": "a b"}
         if shell.name == "bash":
             env["REFERENCE"] = "$CONDA_PREFIX/x"
@@ -263,7 +265,7 @@ class TestHook:
         text = shell_hook(request_, outer, shell, prompt=False)
         file = request_.root / f"hook.{shell.extensions[0]}"
         file.write_text(text + "/usr/bin/env -0\n")
-        done = subprocess.run([program, str(file)], env=outer, capture_output=True, check=True)
+        done = subprocess.run([executable, str(file)], env=outer, capture_output=True, check=True)
         values = dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if "=" in line)
         expected = activate(request_, outer)
         assert {name: values.get(name) for name in expected} == dict(expected)

@@ -297,6 +297,31 @@ def test_two_packages_with_one_file(tmp_path: Path, channel: Path) -> None:
     assert_exact(fewer)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="other paths")
+def test_pure_python_follows_its_python(tmp_path: Path, channel: Path) -> None:
+    pure = make_package(
+        channel,
+        "pure",
+        noarch="python",
+        files={"site-packages/pure/__init__.py": b"def main(): ...\n", "python-scripts/pure-script": b"#!/bin/sh\n"},
+        entry_points=("pure = pure:main",),
+    )
+    for version in ("3.12.1", "3.13.0"):
+        minor = version.rpartition(".")[0]
+        python = make_package(channel, "python", version, files={f"bin/python{minor}": b"#!/bin/sh\n"})
+        request = request_for(tmp_path, python, pure)
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        result = run(request)
+        assert result.linked == ("pure", "python")
+        assert_exact(request)
+        assert (request.prefix / f"lib/python{minor}/site-packages/pure/__init__.py").is_file()
+        assert f"{request.prefix}/bin/python{minor}" in (request.prefix / "bin/pure").read_text()
+        assert (request.prefix / "bin/pure-script").is_file()
+        assert entry_problem(tmp_path / "cache", pure) is None
+    (request.prefix / "bin/pure").unlink()
+    assert [str(damage) for damage in verify(request.prefix)] == ["bin/pure is missing (pure)"]
+
+
 class TestBadInput:
     def test_wrong_hash(self, tmp_path: Path, channel: Path) -> None:
         from dataclasses import replace

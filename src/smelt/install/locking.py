@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 _FIRST_PAUSE = 0.005
@@ -39,7 +39,8 @@ async def exclusive(
             pause = min(pause * 2, _LONGEST_PAUSE)
         try:
             if purpose is not None:
-                holder.write_text(f"process {os.getpid()}, {purpose}\n", encoding="utf-8")
+                with suppress(OSError):  # only a courtesy: the disk may be full, and we may be about to free it
+                    holder.write_text(f"process {os.getpid()}, {purpose}\n", encoding="utf-8")
             yield descriptor
         finally:
             _unlock(descriptor)

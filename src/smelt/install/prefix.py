@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,13 +92,15 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
     same = before is not None and before.digest == request.digest and installed == wanted
     if same and reason is None and not again and _is_ours(prefix, before):
         return InstallResult(prefix=prefix, digest=request.digest, changed=False)
+    known: Mapping[str, str] = {} if reason is not None or installed is None else installed
+    # where python changes, rattler links all packages of pure Python anew
+    relink = known.get("python") != wanted.get("python")
     changed = [
         record
         for record in request.records
-        if reason is not None
-        or installed is None
-        or record.name in again
-        or installed.get(record.name) != content_key(record)
+        if record.name in again
+        or known.get(record.name) != content_key(record)
+        or (relink and record.noarch == "python")
     ]
     thorough = bool(again) or request.verify
     await provide(cache, changed, reporter, thorough=thorough)
@@ -128,6 +131,8 @@ class _Plan:
 async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporter) -> InstallResult:
     prefix = request.prefix
     inherited = read_fingerprint(prefix)
+    if is_unfinished(prefix, read_state(prefix)):
+        wipe(prefix)  # before anything is written: what lies there may have filled the disk
     write_state(prefix, PrefixState(status="installing", digest=request.digest, prefix=str(prefix)))
     write_fingerprint(plan.peer, None)
     if plan.start_anew is not None:
@@ -283,6 +288,12 @@ def _summary(damages: tuple[Damage, ...]) -> str:
 
 
 def _rattler_error(request: InstallRequest, text: str) -> InstallError | CacheError:
+    if "cache lock" in text or "package cache layer" in text:
+        return CacheError(
+            f"cannot use the package cache in {request.cache or cache_root()}",
+            notes=[text],
+            help="see that the folder can be written, or set PIXI_CACHE_DIR to another",
+        )
     _, _, rest = text.rpartition("(os error ")
     digits = rest.partition(")")[0]
     if digits.isdigit() and int(digits) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
