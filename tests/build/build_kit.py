@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from smelt.archive import read_conda
 from smelt.build.execute import build_all
 from smelt.build.key import build_key
 from smelt.build.metadata import finalize
@@ -19,7 +20,7 @@ from smelt.lock.model import BuildSource
 from smelt.solve.records import from_repodata
 from smelt.source.model import Checkout, RenderedVariant
 from smelt.source.tree import tree_digest
-from smelt.types import CondaRecord, current_platform
+from smelt.types import CondaRecord, current_platform, sha256_file
 
 SUBDIR = current_platform()
 
@@ -178,24 +179,32 @@ def write_source(folder: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def channel_records(channel: Path) -> dict[str, CondaRecord]:
-    """The newest record of each package of a local channel."""
-    import json
-
+def channel_records(*folders: Path) -> dict[str, CondaRecord]:
+    """A record, with run-exports, of each ``.conda`` file directly in these folders."""
     found: dict[str, CondaRecord] = {}
-    for subdir in (SUBDIR, "noarch"):
-        path = channel / subdir / "repodata.json"
-        if not path.is_file():
-            continue
-        for name, data in json.loads(path.read_text())["packages.conda"].items():
-            url = (channel / subdir / name).as_uri()
-            record = from_repodata(data, url=url, file_name=name, channel=f"{channel.as_uri()}/")
+    for folder in folders:
+        for path in sorted(folder.glob("*.conda")):
+            info = {member.name: json.loads(member.data) for member in read_conda(path).info if ".json" in member.name}
+            data = {
+                **info["info/index.json"],
+                "sha256": sha256_file(path),
+                "size": path.stat().st_size,
+                "run_exports": info.get("info/run_exports.json", {}),
+            }
+            channel = f"{folder.parent.as_uri()}/"
+            record = from_repodata(data, url=path.as_uri(), file_name=path.name, channel=channel)
             found[record.name] = record
     return found
 
 
-def index(channel: Path) -> None:
-    """Write the repodata of a local channel."""
-    from rattler.index import index_fs
+def plain_build(recipe: str, output: Path, variants: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    """What rattler-build alone makes of a recipe: the info files of the package by name. ``output`` is a channel."""
+    from rattler_build import RenderConfig, Stage0Recipe, VariantConfig
+    from rattler_build.tool_config import PlatformConfig
 
-    asyncio.run(index_fs(channel, force=True, write_zst=False, write_shards=False))
+    rendered = Stage0Recipe.from_yaml(recipe).render(
+        VariantConfig({key: list(values) for key, values in (variants or {}).items()}),
+        RenderConfig(platform=PlatformConfig(target_platform=SUBDIR)),
+    )
+    result = rendered[0].run_build(output_dir=output, channels=[output.as_uri()])
+    return {m.name: json.loads(m.data) for m in read_conda(result.packages[0]).info if m.name.endswith(".json")}

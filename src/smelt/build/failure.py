@@ -39,21 +39,27 @@ _HELP: tuple[tuple[str, str], ...] = (
 )
 
 
+_OF_THE_BUILD = ("build-failed", "worker-died", "worker")
+
+
 def build_error(node: BuildNode, failure: WorkerFailure, log: Path) -> BuildError:
     """The error for a failed build: the end of its log, where the whole log is, and what may help."""
-    notes = [_variant_note(node)]
-    if failure.message:
-        notes.append(failure.message)
-    notes += failure.notes
+    where = f"the whole log: {log}"
+    if failure.kind not in _OF_THE_BUILD:
+        return BuildError(
+            f"{node.label}: {failure.message}",
+            code=failure.kind,
+            notes=[_variant_note(node), *failure.notes, where],
+            help=failure.help,
+        )
+    notes = [_variant_note(node), failure.message, *failure.notes]
     if failure.tail:
         lines = "\n".join(failure.tail)
         notes.append(f"the last {len(failure.tail)} lines of the log:\n{lines}")
-    notes.append(f"the whole log: {log}")
-    kind = "build-failed" if failure.kind in ("build-failed", "worker-died") else failure.kind
     return BuildError(
         f"{node.label} could not be built",
-        code=kind,
-        notes=notes,
+        code="build-failed",
+        notes=[*notes, where],
         help=_help([failure.message, *failure.tail]),
     )
 

@@ -32,11 +32,14 @@ class BuiltPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerFailure:
-    """How the worker failed. ``tail``: the end of the log."""
+    """How the worker failed. ``kind``: ``build-failed`` (rattler-build gave up), ``worker-died``, or the code of an
+    error of ours. ``tail``: the end of the log.
+    """
 
     kind: str
     message: str
     notes: tuple[str, ...] = ()
+    help: str | None = None
     tail: tuple[str, ...] = field(default=())
 
 
@@ -81,7 +84,11 @@ def run_worker(
     if "error" in last:
         error = cast("dict[str, Any]", last["error"])
         return WorkerFailure(
-            kind=error["kind"], message=error["message"], notes=tuple(error["notes"]), tail=tuple(tail)
+            kind=error["kind"],
+            message=error["message"],
+            notes=tuple(error["notes"]),
+            help=error["help"],
+            tail=tuple(tail),
         )
     said = (placement.folder / "worker.err").read_text(encoding="utf-8", errors="replace").strip()
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -44,15 +44,14 @@ def main(arguments: Sequence[str]) -> int:
             events.send({"result": run_job(spec, placement, events)})
             return 0
         except BuildFailed as error:
-            events.send({"error": {"kind": "build-failed", "message": str(error), "notes": []}})
+            events.fail("build-failed", str(error))
         except SmeltError as error:
-            notes = [*error.notes, *([error.help] if error.help else [])]
-            events.send({"error": {"kind": error.kind, "message": error.message, "notes": notes}})
+            events.fail(error.kind, error.message, error.notes, error.help)
         except Exception as error:  # noqa: BLE001 - told to the parent, which raises it as an error of the build
             import traceback
 
             events.line("".join(traceback.format_exception(error)))
-            events.send({"error": {"kind": "worker", "message": f"{type(error).__name__}: {error}", "notes": []}})
+            events.fail("worker", f"{type(error).__name__}: {error}")
     return 1
 
 
@@ -78,6 +77,10 @@ class Events:
         data = json.dumps(event).encode() + b"\n"
         while data:
             data = data[os.write(self._descriptor, data) :]
+
+    def fail(self, kind: str, message: str, notes: Sequence[str] = (), help: str | None = None) -> None:
+        """The last event of a job that failed."""
+        self.send({"error": {"kind": kind, "message": message, "notes": list(notes), "help": help}})
 
     def line(self, text: str) -> None:
         """Lines of the log."""
