@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
-from smelt.fs import write_text
 from smelt.types import CondaRecord, digest_json
 
 FORMAT = 1
@@ -92,6 +91,8 @@ def read_state(prefix: Path) -> PrefixState | None:
 
 def write_state(prefix: Path, state: PrefixState) -> None:
     """Replace the marker in one step. Raises OSError."""
+    from smelt.fs import write_text  # imports filelock: too dear for those who only read
+
     data = {
         "format": FORMAT,
         "status": state.status,
