@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from smelt.errors import Label, ManifestError
 from smelt.manifest.positions import KeyPath, Span, find_positions
@@ -59,12 +59,14 @@ class LazyPlace(Place):
         object.__setattr__(self, "_found", None)
 
     def _place(self) -> Place:
-        if self._found is None:
+        found = cast("Place | None", self._found)
+        if found is None:
             start, end = self._document.find(self._path, of_key=self._of_key)
             line_end = self.source.text.find("\n", start)
             end = end if line_end < 0 else min(end, line_end)
-            object.__setattr__(self, "_found", self.source.place(start, end - start))
-        return self._found
+            found = self.source.place(start, end - start)
+            object.__setattr__(self, "_found", found)
+        return found
 
     @property
     def line(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -151,6 +151,13 @@ def channel_problem(text: str) -> str | None:
     return None
 
 
+def package_table_help(key: str) -> str | None:
+    """The advice for a table that stands where only ``[package]`` has it."""
+    if key in ("run-dependencies", "run-constraints", "run-exports", "extra-dependencies"):
+        return f"`{key}` belongs to a package: `[package.{key}]`"
+    return None
+
+
 def read_target(table: Table, *, is_feature: bool = False, inline: bool = False) -> TomlTarget:
     """The tables that a feature and a target of it have in common.
 
@@ -200,7 +207,7 @@ def read_targets(outer: Table) -> Mapping[str, TomlTarget]:
             table.problems.error("selector", complaint, table.problems.key(table.at(selector)))
         elif inner is not None:
             found[selector] = read_target(inner)
-            inner.finish()
+            inner.finish(help=package_table_help)
     return MappingProxyType(found)
 
 
@@ -236,7 +243,7 @@ def _read_dev(outer: Table) -> Mapping[str, SourceLocation] | None:
 def read_feature(name: str, table: Table) -> TomlFeature:
     """The feature ``name``."""
     feature = _read_common(name, table, inline=False)
-    table.finish()
+    table.finish(help=package_table_help)
     return feature
 
 

@@ -17,6 +17,7 @@ from smelt.manifest.document import Document, read_document
 from smelt.manifest.feature import (
     TomlEnvironment,
     TomlFeature,
+    package_table_help,
     read_environments,
     read_feature,
     read_system_requirements,
@@ -205,10 +206,8 @@ def _read_features(table: Table) -> dict[str, TomlFeature]:
 
 
 def _root_help(key: str) -> str | None:
-    if key in ("run-dependencies", "run-constraints", "run-exports", "extra-dependencies"):
-        return f"`{key}` belongs to a package: `[package.{key}]`"
     if key in ("build-system", "build-backend"):
         return f"`{key}` is now `[package.build]`"
     if key in ("name", "channels", "platforms", "preview"):
         return f"`{key}` belongs to `[workspace]`"
-    return None
+    return package_table_help(key)

@@ -6,10 +6,10 @@ Source: the reference's manifest page, "The package section", and its page "Depe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from smelt.manifest.platform import selector_problem
 from smelt.manifest.positions import KeyPath
@@ -170,15 +170,14 @@ def license_problem(text: str) -> str | None:
     return None
 
 
-def _inheritable(table: Table, key: str, read: object) -> Inheritable[T] | None:  # pyright: ignore[reportInvalidTypeVarUse]
+def _inheritable(table: Table, key: str, read: Callable[[str], T | None]) -> Inheritable[T] | None:
     value = table.take(key)
     path = table.at(key)
     if value is None:
         return None
     if not isinstance(value, dict):
-        return Inheritable(path=path, value=read(key))  # pyright: ignore[reportCallIssue, reportUnknownVariableType, reportUnknownArgumentType]
-    marker = table.table(key)
-    assert marker is not None
+        return Inheritable(path=path, value=read(key))
+    marker = Table(cast("dict[str, object]", value), path, table.problems)
     inherited = marker.boolean("workspace")
     marker.finish()
     if "workspace" not in marker:
@@ -350,7 +349,7 @@ class _Build:
     source: SourceLocation | None = None
     flags: tuple[str, ...] = ()
     config: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
-    target_config: dict[str, Mapping[str, object]] = field(default_factory=lambda: {})
+    target_config: dict[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
     prefix: str | None = None
     number: int | None = None
     secrets: tuple[str, ...] = ()

@@ -42,7 +42,7 @@ def read_project(root: Table) -> TomlProject:
     project = root.table("project")
     poetry = _poetry(root)
     groups: dict[str, tuple[PypiRequirement, ...]] = {}
-    found = TomlProject(**poetry)
+    found = TomlProject(name=poetry.get("name"), version=poetry.get("version"), description=poetry.get("description"))
     if project is not None:
         name = project.parsed("name", pypi_name_problem)
         if "name" not in project:
@@ -51,7 +51,7 @@ def read_project(root: Table) -> TomlProject:
         description = project.string("description")
         requires = project.parsed("requires-python", specifier_problem)
         optional = project.table("optional-dependencies")
-        raw = {}
+        raw: dict[str, tuple[PypiRequirement, ...]] = {}
         for group in optional.data if optional is not None else ():
             assert optional is not None
             raw[group] = _requirements(optional, group)

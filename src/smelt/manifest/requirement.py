@@ -274,7 +274,7 @@ def read_spec(table: Table, *, inherited: bool = False, hidden: tuple[str, ...] 
             "empty-spec",
             "this dependency says nothing of the package",
             table.place,
-            help='give a version (`"*"` means any), another property of the package, or a source (`path`, `git`, `url`)',
+            help='give a version (`"*"` means any), another property of the package, or a source',
         )
     return spec
 
@@ -526,7 +526,7 @@ def _combine_when(table: Table, key: str) -> str | None:
 
 
 def layer(base: CondaSpec, overrides: CondaSpec) -> CondaSpec:
-    """``base`` with every field that ``overrides`` gives; the version and where the source is stay those of ``base``."""
+    """``base`` with every field that ``overrides`` gives; version and place of the source stay those of ``base``."""
     changes = {
         each.name: getattr(overrides, each.name)
         for each in fields(CondaSpec)

@@ -245,4 +245,5 @@ def exclude_newer_problem(text: str) -> str | None:
         moment = None
     if moment is not None and moment.tzinfo is not None:
         return None
-    return f"`{text}` is neither a duration (`7d`), nor a date (`2025-01-31`), nor a time with zone (`2025-01-31T12:00:00Z`)"
+    examples = "a duration (`7d`), a date (`2025-01-31`) or a time with zone (`2025-01-31T12:00:00Z`)"
+    return f"`{text}` is no cut-off: expected {examples}"

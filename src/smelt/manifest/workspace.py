@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import Literal
 
 from smelt.manifest.feature import CHANNEL_PRIORITIES, SOLVE_STRATEGIES, TomlChannel, channel_problem, read_channels
 from smelt.manifest.package import license_problem
@@ -286,8 +286,3 @@ def read_cutoffs(table: Table, key: str, name: re.Pattern[str]) -> Mapping[str, 
         elif value is not None:
             found[written.lower()] = value
     return MappingProxyType(found)
-
-
-def as_table(value: object) -> dict[str, object]:
-    """``value``, which is known to be a table."""
-    return cast("dict[str, object]", value)

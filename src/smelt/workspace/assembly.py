@@ -16,6 +16,7 @@ from smelt.manifest.feature import TomlEnvironment, TomlFeature
 from smelt.manifest.manifest import TomlManifest
 from smelt.manifest.platform import selects
 from smelt.manifest.positions import KeyPath
+from smelt.manifest.project import TomlProject
 from smelt.manifest.reading import Problems
 from smelt.manifest.workspace import TomlWorkspace, Variants
 from smelt.text import closest
@@ -158,7 +159,7 @@ class Assembly:
         reader = FeatureReader(resolver=resolver, build_preview=preview)
         tables = [self.manifest.default, *self.manifest.features.values()]
         project = self.manifest.project
-        groups = project.groups if project is not None else {}
+        groups = (project or TomlProject()).groups
         for name in groups:
             if name != DEFAULT and name not in self.manifest.features:
                 tables.append(TomlFeature(name=name, path=()))

@@ -27,7 +27,6 @@ from smelt.workspace.model import (
     Profile,
     SolveStrategy,
     Task,
-    WorkspacePlatform,
 )
 from smelt.workspace.platform import PlatformPlan
 from smelt.workspace.pypi import merge_options

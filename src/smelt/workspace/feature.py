@@ -62,7 +62,9 @@ class Feature:
     table: TomlFeature
     base: _Target
     targets: Mapping[str, _Target]
-    _content: dict[tuple[str, ...], FeatureContent] = field(default_factory=lambda: {}, repr=False, compare=False)
+    _content: dict[tuple[str, ...], FeatureContent] = field(
+        default_factory=dict[tuple[str, ...], FeatureContent], repr=False, compare=False
+    )
 
     def on(self, platform: WorkspacePlatform) -> FeatureContent:
         """What it says for ``platform``."""

@@ -32,7 +32,9 @@ class PlatformPlan:
     platforms: Mapping[str, WorkspacePlatform]
     limits: Mapping[str, tuple[str, ...] | None]
     composed: bool
-    _subdirs: dict[str, frozenset[str] | None] = field(default_factory=lambda: {}, repr=False, compare=False)
+    _subdirs: dict[str, frozenset[str] | None] = field(
+        default_factory=dict[str, frozenset[str] | None], repr=False, compare=False
+    )
 
     def supports(self, feature: str, platform: WorkspacePlatform) -> bool:
         """Whether ``feature`` says anything for ``platform``."""

@@ -103,7 +103,7 @@ def _load_yaml(text: str, shown: str) -> object:
     import ryaml
 
     try:
-        return cast("object", ryaml.loads(text))
+        return cast("object", ryaml.loads(text))  # pyright: ignore[reportPrivateImportUsage]
     except ValueError as error:
         raise ManifestError(f"the variant file {shown} is not valid YAML: {error}", code="manifest-variants") from None
 
@@ -137,7 +137,7 @@ _SELECTOR = re.compile(r"#\s*\[(.+)\]\s*$")
 
 def _select_lines(text: str, subdir: str) -> str:
     """conda-build's line selectors: a line that ends in ``# [linux]`` stays where that holds."""
-    family, _, architecture = subdir.partition("-")
+    architecture = subdir.partition("-")[2]
     names = {
         "linux64": subdir == "linux-64",
         "win64": subdir == "win-64",
