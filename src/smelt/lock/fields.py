@@ -83,6 +83,35 @@ def mapping(value: object, path: str) -> Mapping[str, object]:
     return cast("dict[str, object]", value)
 
 
+def items(value: object, path: str) -> list[object]:
+    """A list of anything."""
+    if not isinstance(value, list):
+        raise WrongValue(path, "must be a list")
+    return cast("list[object]", value)
+
+
+def required(fields: Mapping[str, object], key: str, path: str) -> object:
+    """The field ``key``, which must be there."""
+    if key not in fields:
+        raise WrongValue(f"{path}.{key}", "is missing")
+    return fields[key]
+
+
+def convert_fields(
+    value: object, table: Mapping[str, Convert], path: str, *, near: str | None = None
+) -> dict[str, object]:
+    """The known fields of a mapping, each converted; null counts as absent."""
+    found: dict[str, object] = {}
+    for key, item in mapping(value, path).items():
+        convert = table.get(key)
+        if convert is not None and item is not None:
+            try:
+                found[key] = convert(item, key)
+            except WrongValue as error:
+                raise WrongValue(f"{path}.{error.path}", error.problem, near=near or error.near) from None
+    return found
+
+
 def choice(values: Mapping[object, object]) -> Convert:
     """A conversion of a few values."""
 
