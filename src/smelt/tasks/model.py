@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from smelt.workspace.model import Task
-
-_NO_STRINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +32,7 @@ class TaskRequest:
 class ArgumentValues:
     """The arguments of one call of a task: values of declared ones, and what is passed on as it is."""
 
-    typed: Mapping[str, str] = field(default=_NO_STRINGS)
+    typed: Mapping[str, str] = field(default_factory=dict[str, str])
     extra: tuple[str, ...] = ()
 
     @property

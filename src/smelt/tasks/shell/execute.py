@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from smelt.tasks.shell.builtins import SHELL_BUILTINS, Builtin, BuiltinError, Call, ExitScript
@@ -324,7 +324,9 @@ class _Shell:
             run=lambda args: self._run_arguments(args, state, streams, tail=False),
         )
         try:
-            with self.jobs.interruptible():
+            # what reads from a pipe ends when the pipe does
+            reading = streams.stdin != 0 and argv[0] in ("cat", "head", "xargs")
+            with nullcontext() if reading else self.jobs.interruptible():
                 return builtin(call)
         except BuiltinError as error:
             _complain(streams, f"{argv[0]}: {error}")

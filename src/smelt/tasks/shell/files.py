@@ -30,9 +30,13 @@ def _blocks(call: Call, name: str) -> Iterator[bytes]:
 
 
 def _readable(call: Call) -> bool:
-    """Wait until standard input has something (or its end); False where a signal asked to stop."""
-    if WINDOWS:
-        return True  # pipes cannot be polled there; the console ends the read by itself
+    """Wait until standard input has something (or its end); False where a signal asked to stop.
+
+    A pipe from another command is read to its end: that command got the signal too, and may have more to say.
+    On Windows nothing can be polled; the console ends the read by itself.
+    """
+    if WINDOWS or call.streams.stdin != 0:
+        return True
     while call.jobs.stopped is None:
         if select.select([call.streams.stdin], [], [], _TICK)[0]:
             return True
@@ -52,10 +56,8 @@ def _cat(call: Call) -> int:
                 break
             if block is None:
                 break
-            if call.jobs.stopped is not None:
-                return call.jobs.stopped
             write(call.streams.stdout, block)
-    return code
+    return call.jobs.stopped if call.streams.stdin == 0 and call.jobs.stopped is not None else code
 
 
 def _head(call: Call) -> int:
