@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from smelt.build.execute import BuildReporter, build_all
+from smelt.build.execute import build_all
 from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
+from smelt.build.reporter import BuildReporter
 from smelt.build.store import Store
 from smelt.fs import smelt_cache
 from smelt.resolve.plan import BuildPlan
@@ -38,9 +39,9 @@ class Explanation:
     reasons: tuple[str, ...] = ()
 
 
-def store() -> Store:
-    """The store of this machine's user."""
-    return Store(smelt_cache() / "artifacts")
+def store(warn: Callable[[str], None] | None = None) -> Store:
+    """The store of this machine's user; ``warn`` hears of entries that were damaged and healed."""
+    return Store(smelt_cache(), warn)
 
 
 def run_builds(plan: BuildPlan, options: BuildOptions, reporter: BuildReporter) -> Mapping[str, Artifact]:
@@ -51,10 +52,10 @@ def run_builds(plan: BuildPlan, options: BuildOptions, reporter: BuildReporter) 
     return build_all(
         nodes,
         jobs=options.jobs or os.cpu_count() or 1,
-        store=store(),
+        store=store(reporter.warning),
         reporter=reporter,
         keep_going=options.keep_going,
-        rebuild=frozenset(node.key for node in nodes if node.variant.name in options.rebuild),
+        rebuild=frozenset(options.rebuild),
         work_root=smelt_cache() / "work",
     )
 

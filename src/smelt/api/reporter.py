@@ -1,27 +1,21 @@
-"""What the façade tells of its work: everything that the rooms report, in one protocol."""
+"""What the façade tells of its work."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass, field
 
-from smelt.build.execute import BuildReporter
-from smelt.build.execute import SilentReporter as SilentBuild
+from smelt.build.reporter import BuildReporter
+from smelt.build.reporter import SilentReporter as SilentBuild
 from smelt.install.request import InstallReporter
 from smelt.install.request import SilentReporter as SilentInstall
 from smelt.resolve.model import ResolveReporter
 from smelt.resolve.model import SilentReporter as SilentResolve
 
 
-class Reporter(ResolveReporter, BuildReporter, InstallReporter, Protocol):
-    """Hears of solves, builds, downloads and links."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporters:
+    """Who hears of solves, of builds, and of downloads and links; by default nobody."""
 
-    def installing(self, environment: str) -> None:
-        """What follows is for this environment."""
-        ...
-
-
-class SilentReporter(SilentResolve, SilentBuild, SilentInstall):
-    """Hears nothing."""
-
-    def installing(self, environment: str) -> None:
-        """Nothing."""
+    resolve: ResolveReporter = field(default_factory=SilentResolve)
+    build: BuildReporter = field(default_factory=SilentBuild)
+    install: InstallReporter = field(default_factory=SilentInstall)

@@ -23,7 +23,7 @@ from smelt.workspace.model import Workspace as Model
 
 if TYPE_CHECKING:
     from smelt.api.building import BuildOptions
-    from smelt.api.reporter import Reporter
+    from smelt.api.reporter import Reporters
     from smelt.build.model import Artifact
     from smelt.install.request import InstallRequest
     from smelt.lock.diff import LockDiff
@@ -75,21 +75,26 @@ class Workspace:
     Methods that solve, build or install run an event loop of their own: do not call them from a coroutine.
     """
 
-    def __init__(self, model: Model, reporter: Reporter | None = None) -> None:
+    def __init__(self, model: Model, reporters: Reporters | None = None) -> None:
         self.model = model
-        if reporter is None:
-            from smelt.api.reporter import SilentReporter
-
-            reporter = SilentReporter()
-        self.reporter: Reporter = reporter
+        self._reporters = reporters
 
     @classmethod
-    def load(cls, path: Path | None = None, reporter: Reporter | None = None) -> Workspace:
+    def load(cls, path: Path | None = None, reporters: Reporters | None = None) -> Workspace:
         """The workspace whose manifest is ``path`` (file or folder), or the one that the current folder is in.
 
         Raises ManifestError (all errors of the file together).
         """
-        return cls(load_workspace(path), reporter)
+        return cls(load_workspace(path), reporters)
+
+    @property
+    def reporters(self) -> Reporters:
+        """Who hears of the work."""
+        if self._reporters is None:
+            from smelt.api.reporter import Reporters
+
+            self._reporters = Reporters()
+        return self._reporters
 
     def read_lock(self) -> Lock | None:
         """The lock file; None where there is none. Raises LockError for one that cannot be read."""
@@ -123,7 +128,7 @@ class Workspace:
                     return LockResult(lock=old, difference=diff(old, old), written=False)
                 keep = frozenset(self.model.effective) - to_solve(self.model, mismatches)
             request = ResolveRequest(workspace=self.model, old=old, keep=keep, unlock=unlock)
-            new = _run(resolve(request, self.reporter))
+            new = _run(resolve(request, self.reporters.resolve))
             written = False if dry_run else write(new, self.model.lock_path)
             return LockResult(lock=new, difference=diff(old, new), written=written)
 
@@ -160,7 +165,7 @@ class Workspace:
         """Build the source packages that ``environments`` need; the artifacts by build key. Raises BuildError."""
         from smelt.api.building import BuildOptions, run_builds
 
-        return run_builds(self.plan(environments, mode=mode), options or BuildOptions(), self.reporter)
+        return run_builds(self.plan(environments, mode=mode), options or BuildOptions(), self.reporters.build)
 
     def supported(self) -> tuple[str, ...]:
         """The environments that support this machine's platform."""
@@ -219,14 +224,13 @@ class Workspace:
         lock = self.ensure_lock(mode)
         read |= stamps([self.model.lock_path])
         plan = self._plan(lock, names, options.platform)
-        artifacts = run_builds(plan, BuildOptions(jobs=options.jobs), self.reporter)
+        artifacts = run_builds(plan, BuildOptions(jobs=options.jobs), self.reporters.build)
         requests = [self._request(name, lock, plan, artifacts, options) for name in names]
 
         async def one_after_another() -> list[Installed]:
             done: list[Installed] = []
             for request in requests:
-                self.reporter.installing(request.environment)
-                result = await install(request, self.reporter)
+                result = await install(request, self.reporters.install)
                 done.append(Installed(environment=request.environment, prefix=request.prefix, changed=result.changed))
             return done
 
@@ -288,7 +292,7 @@ class Workspace:
         return planner.finish()
 
     def _exclusive(self, purpose: str) -> AbstractContextManager[None]:
-        return hold(self.model.state_folder / "smelt" / "workspace.lock", purpose, self.reporter.waiting)
+        return hold(self.model.state_folder / "smelt" / "workspace.lock", purpose, self.reporters.install.waiting)
 
 
 def outdated(mismatches: Sequence[Mismatch]) -> LockOutdatedError:

@@ -62,14 +62,14 @@ def lock_mode(arguments: argparse.Namespace) -> LockMode:
 def load(arguments: argparse.Namespace, terminal: Terminal) -> Workspace:
     """The workspace that the command is about, with its warnings shown."""
     from smelt.api.workspace import Workspace
-    from smelt.cli.progress import Progress
+    from smelt.cli.progress import reporters
 
     path: Path | None = arguments.manifest_path
     if path is not None and not path.exists():
         raise UsageError(
             f"there is no {path}", code="manifest-missing", help="`--manifest-path` names a file or folder"
         )
-    workspace = Workspace.load(path, Progress(terminal))
+    workspace = Workspace.load(path, reporters(terminal))
     for warning in workspace.model.warnings:
         terminal.warn(warning)
     return workspace

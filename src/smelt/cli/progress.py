@@ -12,139 +12,73 @@ from typing import TYPE_CHECKING, Any
 from smelt.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from smelt.api.reporter import Reporters
     from smelt.build.model import Artifact, BuildNode
     from smelt.errors import SmeltError
     from smelt.resolve.model import Infeasible
 
 
-class Progress:
-    """The reporter of the commands (``smelt.api.reporter.Reporter``). May be called from several threads."""
+def reporters(terminal: Terminal) -> Reporters:
+    """Reporters that draw on ``terminal``."""
+    from smelt.api.reporter import Reporters
+
+    board = Board(terminal)
+    return Reporters(resolve=SolveProgress(board), build=BuildProgress(board), install=InstallProgress(board))
+
+
+class Board:
+    """What is going on now. May be called from several threads."""
 
     def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
+        self.terminal = terminal
         self._lock = threading.Lock()
         self._live: Any = None
         self._running: dict[str, tuple[str, float, str]] = {}
 
-    # solving
-
-    def solving(self, environment: str, platform: str) -> None:
-        """A solve begins."""
-        self._begin(f"solve {environment} {platform}", f"solving {environment} for {platform}")
-
-    def solved(self, environment: str, platform: str, packages: int) -> None:
-        """A solve ended."""
-        self._end(f"solve {environment} {platform}")
-        self._terminal.detail(f"solved {environment} for {platform}: {packages} packages")
-
-    def infeasible(self, environment: str, platform: str, variant: Infeasible) -> None:
-        """A variant is left out."""
-        self._terminal.detail(f"{environment} ({platform}): left out {variant}")
-
-    # building
-
-    def started(self, node: BuildNode) -> None:
-        """A build begins."""
-        label = f"{node.label}  ({', '.join(node.wanted_by)})"
-        self._begin(node.key, f"building {label}")
-        if not self._terminal.live:
-            self._terminal.note(f"building {label}")
-
-    def log(self, node: BuildNode, line: str) -> None:
-        """A line of a build's log."""
-        if self._terminal.verbosity > 0:
-            self._terminal.note(f"[{node.variant.name}] {line}")
-            return
-        with self._lock:
-            held = self._running.get(node.key)
-            if held is not None:
-                self._running[node.key] = (held[0], held[1], line.strip())
-
-    def finished(self, node: BuildNode, artifact: Artifact) -> None:
-        """A build ended well."""
-        seconds = self._end(node.key)
-        self._say(f"{self._mark('✔', 'green')} built {node.label} in {seconds:.1f} s")
-
-    def failed(self, node: BuildNode, error: SmeltError) -> None:
-        """A build failed."""
-        self._end(node.key)
-        self._say(f"{self._mark('✘', 'red')} failed {node.label}")
-
-    def cached(self, node: BuildNode, artifact: Artifact) -> None:
-        """A build was in the store."""
-        self._terminal.detail(f"{node.label} is in the store")
-
-    def warned(self, message: str) -> None:
-        """Something is odd, and was dealt with."""
-        self._say(f"{self._mark('warning', 'yellow')}: {message}")
-
-    # installing
-
-    def installing(self, environment: str) -> None:
-        """What follows is for this environment."""
-        self._terminal.detail(f"installing {environment}")
-
-    def waiting(self, message: str) -> None:
-        """Another process holds a lock."""
-        self._say(message)
-
-    def fetching(self, package: str, size: int | None) -> None:
-        """A package is brought into the cache."""
-        self._begin(f"fetch {package}", f"fetching {package}")
-
-    def fetched_bytes(self, package: str, received: int) -> None:
-        """So much of it is here."""
-
-    def fetched(self, package: str) -> None:
-        """It is in the cache."""
-        self._end(f"fetch {package}")
-
-    def linking(self, total: int) -> None:
-        """So many packages are about to be linked or removed."""
-        self._terminal.detail(f"linking {total} packages")
-
-    def linked(self, package: str) -> None:
-        """One is linked."""
-
-    # inside
-
-    def _mark(self, text: str, color: str) -> str:
-        return self._terminal.style(text, color, "bold", err=True)
-
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line that stays."""
         with self._lock:
             live = self._live
-        if live is not None:
+        if live is None:
+            self.terminal.note(text)
+        elif self.terminal.verbosity >= 0:
             from rich.text import Text
 
             live.console.print(Text.from_ansi(text))
-        else:
-            self._terminal.note(text)
 
-    def _begin(self, key: str, text: str) -> None:
-        if not self._terminal.live:
-            with self._lock:
-                self._running[key] = (text, time.monotonic(), "")
-            return
+    def mark(self, text: str, color: str) -> str:
+        """``text`` in colour, for standard error."""
+        return self.terminal.style(text, color, "bold", err=True)
+
+    def begin(self, key: str, text: str) -> None:
+        """``text`` goes on from now."""
         with self._lock:
             self._running[key] = (text, time.monotonic(), "")
-            if self._live is None:
-                from rich.console import Console
-                from rich.live import Live
+            if self._live is not None or not self.terminal.live:
+                return
+            from rich.console import Console
+            from rich.live import Live
 
-                console = Console(file=self._terminal.err, highlight=False)
-                self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
-                self._live.start()
+            console = Console(file=self.terminal.err, highlight=False)
+            self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
+            self._live.start()
 
-    def _end(self, key: str) -> float:
+    def below(self, key: str, text: str) -> None:
+        """The last thing known of what goes on."""
         with self._lock:
-            _, started, _ = self._running.pop(key, ("", time.monotonic(), ""))
+            held = self._running.get(key)
+            if held is not None:
+                self._running[key] = (held[0], held[1], text)
+
+    def end(self, key: str) -> None:
+        """It is over."""
+        with self._lock:
+            self._running.pop(key, None)
             live = self._live if not self._running else None
             if live is not None:
                 self._live = None
         if live is not None:
             live.stop()
-        return time.monotonic() - started
 
     def _render(self) -> Any:
         from rich.text import Text
@@ -155,3 +89,106 @@ class Progress:
             if last:
                 lines.append(f"      {last}")
         return Text("\n".join(lines), style="dim", no_wrap=True, overflow="ellipsis")
+
+
+class SolveProgress:
+    """``smelt.resolve.model.ResolveReporter``."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def solving(self, environment: str, platform: str) -> None:
+        """A solve begins."""
+        self._board.begin(f"solve {environment} {platform}", f"solving {environment} for {platform}")
+
+    def solved(self, environment: str, platform: str, packages: int) -> None:
+        """A solve ended."""
+        self._board.end(f"solve {environment} {platform}")
+        self._board.terminal.detail(f"solved {environment} for {platform}: {packages} packages")
+
+    def failed(self, environment: str, platform: str) -> None:
+        """A solve has no answer; the error comes later."""
+        self._board.end(f"solve {environment} {platform}")
+
+    def infeasible(self, environment: str, platform: str, variant: Infeasible) -> None:
+        """A variant is left out."""
+        self._board.terminal.detail(f"{environment} ({platform}): left out {variant}")
+
+
+class BuildProgress:
+    """``smelt.build.reporter.BuildReporter``."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def cached(self, node: BuildNode, artifact: Artifact) -> None:
+        """It was in the store."""
+        self._board.end(node.key)
+        self._board.terminal.detail(f"{node.label} is in the store")
+
+    def waiting(self, node: BuildNode, message: str) -> None:
+        """Another process builds it."""
+        self._board.say(message)
+
+    def started(self, node: BuildNode) -> None:
+        """It begins."""
+        text = f"building {node.label}  ({', '.join(node.wanted_by)})"
+        self._board.begin(node.key, text)
+        if not self._board.terminal.live:
+            self._board.say(text)
+
+    def line(self, node: BuildNode, text: str) -> None:
+        """A line of its log: all of them with ``-v``, else the last one below what goes on."""
+        if self._board.terminal.verbosity > 0:
+            self._board.say(f"[{node.variant.name}] {text}")
+        elif text.strip():
+            self._board.below(node.key, text.strip())
+
+    def finished(self, node: BuildNode, artifact: Artifact, seconds: float) -> None:
+        """It is built."""
+        self._board.end(node.key)
+        self._board.say(f"{self._board.mark('✔', 'green')} built {node.label} in {seconds:.1f} s")
+
+    def failed(self, node: BuildNode, error: SmeltError, seconds: float) -> None:
+        """It failed."""
+        self._board.end(node.key)
+        self._board.say(f"{self._board.mark('✘', 'red')} {node.label} failed after {seconds:.1f} s")
+
+    def warning(self, message: str) -> None:
+        """Something was healed."""
+        self._board.say(f"{self._board.mark('warning', 'yellow')}: {message}")
+
+
+class InstallProgress:
+    """``smelt.install.request.InstallReporter``."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._sizes: dict[str, int] = {}
+
+    def waiting(self, message: str) -> None:
+        """Another process holds a lock."""
+        self._board.say(message)
+
+    def fetching(self, package: str, size: int | None) -> None:
+        """A package is brought into the cache."""
+        if size is not None:
+            self._sizes[package] = size
+        self._board.begin(f"fetch {package}", f"fetching {package}")
+
+    def fetched_bytes(self, package: str, received: int) -> None:
+        """So much of it is here."""
+        size = self._sizes.get(package)
+        if size:
+            self._board.below(f"fetch {package}", f"{100 * received // size} % of {size / 1e6:.1f} MB")
+
+    def fetched(self, package: str) -> None:
+        """It is in the cache."""
+        self._board.end(f"fetch {package}")
+
+    def linking(self, total: int) -> None:
+        """So many packages are about to be linked or removed."""
+        self._board.terminal.detail(f"linking {total} packages")
+
+    def linked(self, package: str) -> None:
+        """One is linked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from smelt.lock.identity import reference_of, source_hash
+from smelt.lock.identity import identity_hash, reference_of
 from smelt.lock.model import (
     Lock,
     LockedEnvironment,
@@ -97,7 +97,7 @@ class LockBuilder:
         immutable = candidate.requirement.folder is None
         package = SourcePackage(
             name=variant.name,
-            hash=source_hash(variant.variant, build, host),
+            hash=identity_hash(variant.variant, build, host),
             location=candidate.location,
             version=variant.version if immutable else None,
             build=variant.build if immutable else "",

@@ -117,6 +117,9 @@ class ResolveReporter(Protocol):
     def solved(self, environment: str, platform: str, packages: int) -> None:
         """It ended with so many packages."""
 
+    def failed(self, environment: str, platform: str) -> None:
+        """It has no answer; the error is raised later."""
+
     def infeasible(self, environment: str, platform: str, variant: Infeasible) -> None:
         """A variant was left out."""
 
@@ -128,6 +131,9 @@ class SilentReporter:
         """Nothing."""
 
     def solved(self, environment: str, platform: str, packages: int) -> None:
+        """Nothing."""
+
+    def failed(self, environment: str, platform: str) -> None:
         """Nothing."""
 
     def infeasible(self, environment: str, platform: str, variant: Infeasible) -> None:

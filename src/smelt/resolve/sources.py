@@ -106,10 +106,10 @@ class LockedSources:
 
     def _requirements(self, pair: Pair) -> dict[tuple[str, str], SourceRequirement]:
         """Every source package that the environment can reach, by name and location text."""
-        found = self._known.get(pair)
-        if found is not None:
-            return found
-        found = {}
+        known = self._known.get(pair)
+        if known is not None:
+            return known
+        found: dict[tuple[str, str], SourceRequirement] = {}
         effective = self._workspace.effective.get(pair)
         waiting = list(source_requirements(self._workspace, effective.dependencies)) if effective else []
         while waiting:

@@ -128,7 +128,10 @@ async def _solve(
     reporter.solving(name, platform.name)
     try:
         solution = await solver.solve(goal, context_of(request.workspace, members))
-    except SolveError as error:
+    except SmeltError as error:
+        reporter.failed(name, platform.name)
+        if not isinstance(error, SolveError):
+            raise
         raise _headed(error, name, platform.name, dependencies, members) from error
     for variant in solution.infeasible:
         reporter.infeasible(name, platform.name, variant)
@@ -169,7 +172,9 @@ def source_requirements(workspace: Workspace, dependencies: Sequence[Dependency]
     for dependency in dependencies:
         location = dependency.spec.location
         if location is not None:
-            requirement = SourceRequirement(name=dependency.name, location=location, base=workspace.root)
+            requirement = SourceRequirement(
+                name=dependency.name, location=location, base=workspace.root, inline=dependency.package
+            )
             found[requirement.name, requirement.identity] = requirement
     return tuple(found.values())
 

@@ -119,6 +119,7 @@ class Assembly:
             properties=properties,
             channels=tuple(channel_url(each.channel, self.root) for each in workspace.channels),
             previews=(BUILD_PREVIEW,) if builds else (),
+            variant_files=tuple(self.root / name for name in workspace.build_variants_files),
             requires_pixi=workspace.requires_pixi,
             conda_pypi_map=workspace.conda_pypi_map,
             s3_options=workspace.s3_options,

@@ -190,10 +190,16 @@ class Workspace:
     warnings: tuple[str, ...] = ()
     properties: WorkspaceProperties = field(default_factory=WorkspaceProperties, compare=False, repr=False)
     channels: tuple[str, ...] = ()
+    variant_files: tuple[Path, ...] = ()
     previews: tuple[str, ...] = ()
     requires_pixi: str | None = None
     conda_pypi_map: Literal[False] | Mapping[str, object] | None = field(default=None, hash=False)
     s3_options: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the workspace was read from, but for the manifests of its packages."""
+        return (self.manifest_path, *self.variant_files)
 
     @property
     def state_folder(self) -> Path:
