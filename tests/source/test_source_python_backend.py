@@ -240,6 +240,39 @@ def test_source_requirements_take_no_variant(project: Path) -> None:
     }
 
 
+def test_requirements_under_conditions(project: Path) -> None:
+    requirements = {
+        "win": PackageRequirements(host=specs(pywin32="*")),
+        "unix": PackageRequirements(host=specs(readline=">=8")),
+        'match(python, "<3.12")': PackageRequirements(run=specs(tomli="*"), build={"gen": path_source("../gen")}),
+    }
+    variants = render(
+        request(
+            project,
+            requirements=HOST,
+            config={"noarch": False},
+            variants={"python": ("3.11", "3.12")},
+            target_requirements=requirements,
+        )
+    )
+    assert [v.host_requirements[:3] for v in variants] == [
+        ("python 3.11.*", "setuptools", "readline >=8"),
+        ("python 3.12.*", "setuptools", "readline >=8"),
+    ]
+    assert [v.run_requirements[:-1] for v in variants] == [("tomli",), ()]
+    assert [v.build_requirements for v in variants] == [("gen",), ()]
+    assert [dict(v.source_requirements) != {} for v in variants] == [True, False]
+
+
+def test_configuration_for_platforms(project: Path) -> None:
+    more = {"target_config": {"win": {"compilers": ["c"]}, "unix": {"env": {"B": "2"}}}}
+    (variant,) = render(request(project, config={"env": {"A": "1"}}, **more))
+    assert variant.noarch == "python"
+    assert (variant.script_env["A"], variant.script_env["B"]) == ("1", "2")
+    (variant,) = render(request(project, config={"env": {"A": "1"}}, subdir="win-64", **more))
+    assert variant.build_requirements == ("vs2022_win-64",)
+
+
 def test_build_number_and_prefix(project: Path) -> None:
     (variant,) = render(request(project, build_number=7, build_string_prefix="mine"))
     assert variant.build.startswith("mine_pyh")

@@ -79,7 +79,7 @@ def test_variants_of_a_recipe(tmp_path: Path) -> None:
     assert variant.recipe["context"] == {"version": "1.10"}
     assert variant.license == "MIT"
     assert variant.recipe_folder == tmp_path
-    assert [each.path for each in variant.inputs] == ["."]
+    assert variant.file_globs == ("!/pixi.toml", "!/pixi.lock")
 
 
 def test_build_strings_are_the_same_with_and_without_skip_conditions(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_variants_yaml_is_an_input_of_the_cache(tmp_path: Path) -> None:
 
 MULTI = """\
 recipe: {name: multi, version: "2.1"}
-source: {path: ../../code}
+source: {path: ../code}
 outputs:
   - package: {name: lib}
     build: {script: "make lib"}
@@ -164,7 +164,7 @@ def test_several_outputs(tmp_path: Path) -> None:
     assert lib.host_requirements == ("zlib 1.*",)
     assert dict(lib.run_exports) == {"strong": ("lib >=2.1,<2.2.0a0",), "weak_constrains": ("old <1",)}
     assert lib.recipe_folder == folder / "recipe"
-    assert [each.path for each in lib.inputs] == [".", "../../code"]
+    assert lib.file_globs == ("!*", "&/recipe", "&/code", "!/pixi.toml", "!/pixi.lock")
 
 
 def test_profile_of_several_outputs_reaches_pins_and_build_strings(tmp_path: Path) -> None:
@@ -229,11 +229,11 @@ def test_recipe_by_configuration(tmp_path: Path) -> None:
         render(recipe(tmp_path, text, config={"recipe": "nowhere.yaml"}))
 
 
-def test_extra_input_globs_outside_the_recipe_folder(tmp_path: Path) -> None:
+def test_extra_input_globs_are_relative_to_the_package(tmp_path: Path) -> None:
     text = "package: {name: a, version: '1'}\n"
     config = {"extra-input-globs": ["data/**"]}
     (variant,) = render(recipe(tmp_path, text, "recipe/recipe.yaml", config=config))
-    assert [(each.path, each.globs[-1]) for each in variant.inputs] == [(".", "!/pixi.lock"), ("..", "data/**")]
+    assert variant.file_globs == ("!*", "&/recipe", "!/pixi.toml", "!/pixi.lock", "data/**")
 
 
 def test_no_recipe(tmp_path: Path) -> None:

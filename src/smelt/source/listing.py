@@ -50,13 +50,14 @@ def list_tree(root: Path, globs: Sequence[str] = ()) -> Listing:
     files = set(base.files)
     folders = set(base.folders)
     if globs:
-        patterns = pathspec.GitIgnoreSpec.from_lines(each for glob in globs for each in expand_braces(glob))
-        if any(not glob.startswith("!") for glob in globs):
+        patterns = Patterns.of(globs)
+        if patterns.adds:
             # Only now does it matter what is inside ignored folders.
             everything, every_folder = _walk(root, lambda path, is_folder: False)
-            files.update(path for path in everything if _verdict(patterns, path) is True)
             folders.update(every_folder)
-        files = {path for path in files if _verdict(patterns, path) is not False}
+        else:
+            everything = base.files
+        files = {path for path in everything if patterns.takes(path, path in files)}
     return Listing(
         root=f"{root}/" if not str(root).endswith("/") else str(root),
         files=tuple(sorted(files)),
@@ -64,6 +65,39 @@ def list_tree(root: Path, globs: Sequence[str] = ()) -> Listing:
         watched=base.watched,
         git_index=base.git_index,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patterns:
+    """Globs that add files to a tree and take files away; the last that matches decides.
+
+    ``pattern`` adds files even if they are ignored, ``!pattern`` takes files away, ``&pattern`` takes them back unless
+    they are ignored. Patterns are gitignore's (a folder stands for all in it), with braces as in the reference.
+    """
+
+    rules: tuple[tuple[str, pathspec.GitIgnoreSpec], ...]
+
+    @classmethod
+    def of(cls, globs: Sequence[str]) -> Patterns:
+        """From texts, the last one first."""
+        rules: list[tuple[str, pathspec.GitIgnoreSpec]] = []
+        for glob in reversed(globs):
+            kind = glob[:1] if glob[:1] in ("!", "&") else ""
+            lines = expand_braces(glob[len(kind) :])
+            rules.append((kind, pathspec.GitIgnoreSpec.from_lines(lines)))
+        return cls(rules=tuple(rules))
+
+    @property
+    def adds(self) -> bool:
+        """Whether ignored files may come in."""
+        return any(kind == "" for kind, _ in self.rules)
+
+    def takes(self, path: str, known: bool) -> bool:
+        """Whether ``path`` belongs to the tree; ``known``: whether it does where no glob matches."""
+        for kind, spec in self.rules:
+            if spec.match_file(path):
+                return known if kind == "&" else kind == ""
+        return known
 
 
 def expand_braces(glob: str) -> tuple[str, ...]:
@@ -75,12 +109,7 @@ def expand_braces(glob: str) -> tuple[str, ...]:
     return tuple(each for part in found[1].split(",") for each in expand_braces(f"{head}{part}{tail}"))
 
 
-_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
-
-
-def _verdict(patterns: pathspec.GitIgnoreSpec, path: str) -> bool | None:
-    """What the globs say of ``path``: True takes it in, False out, None nothing."""
-    return patterns.check_file(path).include
+_BRACES = re.compile(r"(?<!\\)\{([^{}]*,[^{}]*)\}")
 
 
 def _is_excluded(name: str, is_folder: bool) -> bool:

@@ -34,17 +34,6 @@ MANIFESTS = ("!/pixi.toml", "!/pixi.lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TreeInput:
-    """Files that a build may read: the tree at ``path`` with ``globs`` (see ``smelt.source.tree``).
-
-    ``path`` is POSIX, relative to what the holder says; it may be one file.
-    """
-
-    path: str = "."
-    globs: tuple[str, ...] = MANIFESTS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderRequest:
     """One package for one platform: what the recipe is made from, and nothing else.
 
@@ -71,8 +60,8 @@ class RenderedVariant:
     the package root. ``recipe``: the rendered recipe as plain JSON data, whole; ``recipe_folder``: what
     relative paths in it refer to. ``skip``: the recipe says that this variant is not to be built.
     ``run_exports`` are texts, with pins resolved later. ``script_env``: environment for the build script.
-    ``inputs``: all files that the build may read, relative to ``recipe_folder``; ``file_globs``: the globs of the
-    first of them (gitignore syntax; empty: all un-ignored).
+    ``file_globs``: which files of the checkout the build may read, relative to its folder (the syntax of
+    ``smelt.source.tree.tree_digest``; empty: all un-ignored).
     """
 
     name: str
@@ -100,7 +89,6 @@ class RenderedVariant:
     source_requirements: Mapping[str, SourceLocation] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     script_env: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
     file_globs: tuple[str, ...] = ()
-    inputs: tuple[TreeInput, ...] = (TreeInput(),)
     skip: bool = False
 
     @property

@@ -7,6 +7,7 @@ without rattler-build.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ from smelt.fs import smelt_cache, write_text
 from smelt.source.backends.interface import Backend, BackendRecipe
 from smelt.source.backends.registry import backend_of
 from smelt.source.engine import RecipeInput, RecipeOutput, engine_version, render_recipe
-from smelt.source.model import RenderedVariant, RenderRequest, TreeInput
+from smelt.source.model import RenderedVariant, RenderRequest
 from smelt.source.pins import subpackage_text
 from smelt.source.profile import with_profile
 from smelt.source.requirement import apply_variant, is_template, requirement_name
@@ -234,8 +235,7 @@ def _variant(
             if any(requirement_name(item) == name for item in every)
         },
         script_env=_script_env(rendered),
-        file_globs=recipe.inputs[0].globs,
-        inputs=_inputs(recipe, rendered, output.name),
+        file_globs=_file_globs(recipe, rendered, request, output.name),
         skip=output.skip,
     )
 
@@ -246,7 +246,10 @@ def _written(recipe: BackendRecipe) -> dict[str, tuple[str | None, ...]]:
         return {}
     requirements = _table(recipe.recipe, "requirements")
     return {
-        kind: tuple(None if is_template(text) else text for text in cast("list[str]", requirements.get(kind) or []))
+        kind: tuple(
+            item if isinstance(item, str) and not is_template(item) else None
+            for item in cast("list[object]", requirements.get(kind) or [])
+        )
         for kind in ("build", "host", "run", "run_constraints")
     }
 
@@ -277,11 +280,12 @@ def _without_star(item: _Item, sources: Mapping[str, SourceLocation]) -> _Item:
     return item
 
 
-def _inputs(recipe: BackendRecipe, rendered: Mapping[str, object], name: str) -> tuple[TreeInput, ...]:
-    """What the backend says, and the recipe's path sources where they are elsewhere."""
-    inputs = list(recipe.inputs)
-    sources = [rendered, *cast("list[Mapping[str, object]]", rendered.get("staging_caches") or [])]
-    for part in sources:
+def _file_globs(
+    recipe: BackendRecipe, rendered: Mapping[str, object], request: RenderRequest, name: str
+) -> tuple[str, ...]:
+    """What the backend says; of a recipe in a folder of its own, only that folder and its path sources count."""
+    folders = [recipe.folder]
+    for part in (rendered, *cast("list[Mapping[str, object]]", rendered.get("staging_caches") or [])):
         for source in cast("list[Mapping[str, object]]", part.get("source") or []):
             path = source.get("path")
             if not isinstance(path, str):
@@ -292,20 +296,18 @@ def _inputs(recipe: BackendRecipe, rendered: Mapping[str, object], name: str) ->
                     code="recipe",
                     help="make it relative to the recipe: a build must not depend on where things are",
                 )
-            normal = _normal(path)
-            if normal.startswith("..") and all(each.path != normal for each in inputs):
-                inputs.append(TreeInput(path=normal))
-    return tuple(inputs)
+            folders.append(Path(os.path.normpath(recipe.folder / path)))
+    checkout = request.checkout.folder
+    inside = [folder for folder in dict.fromkeys(folders) if folder.is_relative_to(checkout)]
+    if checkout in inside or recipe.folder not in inside:
+        return recipe.file_globs
+    places = [_literal(folder.relative_to(checkout).as_posix()) for folder in inside]
+    return ("!*", *(f"&/{place}" for place in places), *recipe.file_globs)
 
 
-def _normal(path: str) -> str:
-    parts: list[str] = []
-    for part in path.replace("\\", "/").split("/"):
-        if part == ".." and parts and parts[-1] != "..":
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts) or "."
+def _literal(path: str) -> str:
+    """``path`` as a pattern that matches nothing else."""
+    return re.sub(r"([\\*?\[\]!#{}& ])", r"\\\1", path)
 
 
 def _script_env(rendered: Mapping[str, object]) -> dict[str, str]:

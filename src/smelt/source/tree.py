@@ -52,7 +52,8 @@ def tree_digest(folder: Path, globs: Sequence[str] = ()) -> TreeDigest:
     """The digest of the tree at ``folder`` (which may also be one file).
 
     ``globs`` in gitignore syntax, relative to ``folder``, later ones win: a pattern adds matching files even if
-    they are ignored, ``!pattern`` takes files away. Only files whose stats changed since the last call are read.
+    they are ignored, ``!pattern`` takes files away, ``&pattern`` takes those back that are not ignored.
+    Only files whose stats changed since the last call are read.
     Raises SourceError where the folder or a file cannot be read.
     """
     root = folder.resolve()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from smelt.errors import Label, SourceError
-from smelt.source.definition import config_of
 from smelt.source.model import RenderRequest
 from smelt.text import closest
+from smelt.workspace.requirements import config_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def configuration_of(request: RenderRequest, backend: str, known: Sequence[str])
     The profile's keys replace the package's, but for ``env``, whose names are merged. Raises SourceError for an
     unknown key.
     """
-    values = dict(config_of(request))
+    values = dict(config_for(request.package, request.subdir))
     overlay: Mapping[str, object] = request.profile.config.get(backend, {}) if request.profile is not None else {}
     for key, value in overlay.items():
         old = values.get(key)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from smelt.source.model import RenderRequest, TreeInput
+from smelt.source.model import MANIFESTS, RenderRequest
 from smelt.types import SourceLocation
 
 
@@ -22,18 +22,18 @@ class BackendRecipe:
 
     ``recipe``: the recipe as plain data in the schema of ``recipe.yaml``, or the text of a ``recipe.yaml``.
     ``recipe_path``: the file that messages point at, and beside which Jinja functions find files.
-    ``folder``: what relative paths in the recipe refer to. ``inputs``: which files the build may read, beside
-    the recipe's own path sources; their paths are relative to ``folder``. ``variants``: the backend's defaults;
-    ``variant_files``: files that override them (``variants.yaml``, ``conda_build_config.yaml``), in order; the
-    workspace's values override both. ``source_requirements``: requirements that are source packages, with
-    locations relative to the package's root. ``experimental``/``v3``: rattler-build's switches of these names.
-    ``warnings``: for the user.
+    ``folder``: what relative paths in the recipe refer to; where it is a folder inside the checkout, only it and the
+    recipe's path sources are inputs of the build. ``file_globs`` add and remove inputs (see ``smelt.source.tree``;
+    relative to the checkout). ``variants``: the backend's defaults; ``variant_files``: files that override them
+    (``variants.yaml``, ``conda_build_config.yaml``), in order; the workspace's values override both.
+    ``source_requirements``: requirements that are source packages, with locations relative to the package's root.
+    ``experimental``/``v3``: rattler-build's switches of these names. ``warnings``: for the user.
     """
 
     recipe: Mapping[str, object] | str = field(hash=False)
     recipe_path: Path
     folder: Path
-    inputs: tuple[TreeInput, ...] = (TreeInput(),)
+    file_globs: tuple[str, ...] = MANIFESTS
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     variant_files: tuple[Path, ...] = ()
     source_requirements: Mapping[str, SourceLocation] = field(default_factory=lambda: MappingProxyType({}), hash=False)

@@ -23,12 +23,12 @@ from smelt.source.backends.pyproject import (
     read_pkg_info,
     read_project,
 )
-from smelt.source.definition import requirements_of
-from smelt.source.model import MANIFESTS, RenderRequest, TreeInput
+from smelt.source.model import MANIFESTS, RenderRequest
 from smelt.source.requirement import needs_v3, requirement_text
 from smelt.source.variants import compiler_variants
 from smelt.types import CondaSpec, SourceLocation, platform_family
 from smelt.workspace.package import PackageRequirements, Requirement
+from smelt.workspace.requirements import requirements_for
 
 NAME = "pixi-build-python"
 VERSION = "1"
@@ -119,7 +119,9 @@ class _Composer:
             configuration=configuration,
             project=project,
             code=code,
-            requirements=requirements_of(request),
+            requirements=requirements_for(
+                request.package, request.subdir, build_subdir=request.build_subdir, keep_conditions=True
+            ),
             compilers=tuple(compilers),
         )
 
@@ -150,7 +152,7 @@ class _Composer:
             recipe=recipe,
             recipe_path=package.manifest_path,
             folder=self.request.checkout.folder,
-            inputs=(TreeInput(globs=(*MANIFESTS, *(self.configuration.texts("extra-input-globs") or ()))),),
+            file_globs=(*MANIFESTS, *(self.configuration.texts("extra-input-globs") or ())),
             variants=compiler_variants(self.request.subdir),
             source_requirements=self._source_requirements(),
             v3=bool(package.flags) or any(needs_v3(text) for text in texts),
@@ -280,10 +282,9 @@ class _Composer:
         python = "python"
         if self.project.requires_python and (spec := python_spec(self.project.requires_python)):
             python = f"python {spec}"
-        build = [requirement_text(name, spec) for name, spec in tables.build.items()]
-        host = [requirement_text(name, spec) for name, spec in tables.host.items()]
-        host += [self._installer(), python]
-        run = [*(requirement_text(name, spec) for name, spec in tables.run.items()), python]
+        build = self._items("build")
+        host = [*self._items("host"), self._installer(), python]
+        run = [*self._items("run"), python]
         ignored_from = list(tables.ignore_run_exports_from)
         if self.configuration.boolean("abi3"):
             if "python-abi3" not in tables.host:
@@ -294,34 +295,49 @@ class _Composer:
         build += [f"${{{{ compiler('{language}') }}}}" for language in self.compilers]
         if "c_stdlib" in self.request.variants and any(each != "go-nocgo" for each in self.compilers):
             build.append("${{ stdlib('c') }}")
-        if tables.extra:
+        if any(each.extra for each in self._tables()):
             raise NotSupportedError(
                 f"package `{self.request.package.name}` has extra dependency groups, which are not supported yet",
                 labels=_labels(self.request),
                 help="remove `[package.extra-dependencies]`, or put them into `[package.run-dependencies]`",
             )
-        found: dict[str, object] = {
+        if self.requirements.conditional and any("channel=" in str(item) for item in (*build, *host, *run)):
+            # Which entries are left is known only to rattler-build, whose text of them loses the channel.
+            raise NotSupportedError(
+                f"package `{self.request.package.name}` has requirements with a channel beside conditions on variants",
+                labels=_labels(self.request),
+                help="name the channel in `[workspace] channels`, or drop the conditions",
+            )
+        kinds = dict.fromkeys(kind for each in self._tables() for kind in each.run_exports)
+        return {
             "build": build,
             "host": host,
             "run": run,
-            "run_constraints": [requirement_text(name, spec) for name, spec in tables.run_constraints.items()],
-            "run_exports": {
-                key.replace("-", "_"): [requirement_text(name, spec) for name, spec in table.items()]
-                for key, table in tables.run_exports.items()
-            },
-            "ignore_run_exports": {
-                "by_name": list(tables.ignore_run_exports_by_name),
-                "from_package": ignored_from,
-            },
+            "run_constraints": self._items("run_constraints"),
+            "run_exports": {kind.replace("-", "_"): self._items("run_exports", kind) for kind in kinds},
+            "ignore_run_exports": {"by_name": list(tables.ignore_run_exports_by_name), "from_package": ignored_from},
         }
-        return found
+
+    def _tables(self) -> tuple[PackageRequirements, ...]:
+        return (self.requirements, *self.requirements.conditional.values())
+
+    def _items(self, table: str, kind: str | None = None) -> list[object]:
+        """The entries of a table, those under a condition on variants as conditional entries of the recipe."""
+
+        def texts(requirements: PackageRequirements) -> list[str]:
+            found = getattr(requirements, table)
+            entries = found.get(kind, {}) if kind is not None else found
+            return [requirement_text(name, spec) for name, spec in entries.items()]
+
+        items: list[object] = list(texts(self.requirements))
+        for condition, requirements in self.requirements.conditional.items():
+            items += [{"if": condition, "then": text} for text in texts(requirements)]
+        return items
 
     def _source_requirements(self) -> dict[str, SourceLocation]:
-        tables: tuple[Mapping[str, Requirement], ...] = (
-            self.requirements.build,
-            self.requirements.host,
-            self.requirements.run,
-        )
+        tables: list[Mapping[str, Requirement]] = [
+            table for each in self._tables() for table in (each.build, each.host, each.run)
+        ]
         return {
             name.lower(): spec.location
             for table in tables

@@ -12,11 +12,11 @@ from pathlib import Path
 from smelt.errors import Label, NotSupportedError, SourceError
 from smelt.source.backends.configuration import Configuration, configuration_of
 from smelt.source.backends.interface import BackendRecipe
-from smelt.source.definition import requirements_of
-from smelt.source.model import MANIFESTS, RenderRequest, TreeInput
+from smelt.source.model import MANIFESTS, RenderRequest
 from smelt.source.requirement import needs_v3
 from smelt.types import SourceLocation
-from smelt.workspace.package import Pin, Requirement
+from smelt.workspace.package import PackageRequirements, Pin, Requirement
+from smelt.workspace.requirements import requirements_for
 
 NAME = "pixi-build-rattler-build"
 VERSION = "1"
@@ -48,18 +48,11 @@ class RattlerBuildBackend:
         beside = [folder / _VARIANTS]
         if folder != request.checkout.folder:
             beside.append(request.checkout.folder / _VARIANTS)
-        inputs = [TreeInput(globs=MANIFESTS)]
-        extra = configuration.texts("extra-input-globs")
-        if extra and folder == request.package.root:
-            inputs = [TreeInput(globs=(*MANIFESTS, *extra))]
-        elif extra:
-            root = Path(os.path.relpath(request.package.root, folder)).as_posix()
-            inputs.append(TreeInput(path=root, globs=("!*", *extra)))
         return BackendRecipe(
             recipe=text,
             recipe_path=path,
             folder=folder,
-            inputs=tuple(inputs),
+            file_globs=(*MANIFESTS, *(configuration.texts("extra-input-globs") or ())),
             variant_files=tuple(each for each in beside if each.is_file()),
             source_requirements=_source_requirements(request),
             experimental=configuration.boolean("experimental") or False,
@@ -92,7 +85,14 @@ def _recipe_path(request: RenderRequest, configuration: Configuration) -> Path:
 
 def _source_requirements(request: RenderRequest) -> dict[str, SourceLocation]:
     """The package table may only say where source packages are; everything else is the recipe's."""
-    tables = requirements_of(request)
+    tables = requirements_for(request.package, request.subdir, build_subdir=request.build_subdir, keep_conditions=True)
+    found: dict[str, SourceLocation] = {}
+    for each in (tables, *tables.conditional.values()):
+        found |= _source_requirements_in(each, request)
+    return found
+
+
+def _source_requirements_in(tables: PackageRequirements, request: RenderRequest) -> dict[str, SourceLocation]:
     if tables.run_exports:
         raise _misplaced(request, "`[package.run-exports]`", "`requirements.run_exports` of the recipe")
     if tables.extra:

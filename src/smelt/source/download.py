@@ -1,0 +1,188 @@
+"""Archives from the network, kept by content: what is there is never fetched again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import netrc
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from smelt.errors import SourceError
+from smelt.fs import hold, smelt_cache
+from smelt.types import sha256_file
+
+_ATTEMPTS = 4
+_TIMEOUT = 60
+_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+def without_credentials(url: str) -> str:
+    """``url`` as it may be written down: without user, password, and fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
+
+
+def file_name(url: str) -> str:
+    """The name of the file behind ``url``, one that every system can have."""
+    name = unquote(urlsplit(url).path).rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".") or "archive"
+
+
+def archive_path(sha256: str, url: str) -> Path:
+    """Where the archive with this digest is kept."""
+    return smelt_cache() / "archives" / sha256[:2] / sha256 / file_name(url)
+
+
+def fetch(url: str, sha256: str | None = None, md5: str | None = None) -> tuple[Path, str]:
+    """The archive behind ``url`` on disk, and its sha256.
+
+    With ``sha256`` it is taken from the cache if it is there and whole, and must have that digest. Honours proxies,
+    ``SSL_CERT_FILE``, ``netrc``, and credentials in ``url`` and in uv's index variables.
+    Raises SourceError (``download``, ``hash-mismatch``).
+    """
+    safe = without_credentials(url)
+    if sha256 is None:
+        part = smelt_cache() / "archives" / "incoming" / f"{os.getpid()}-{time.monotonic_ns()}.part"
+        try:
+            found, found_md5 = _download(url, part)
+            _check_md5(safe, md5, found_md5)
+            target = archive_path(found, safe)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target, found
+    sha256 = sha256.lower()
+    if re.fullmatch(r"[0-9a-f]{64}", sha256) is None:
+        raise SourceError(f"`{sha256}` is no sha256 digest (of {safe})", code="hash-mismatch")
+    target = archive_path(sha256, safe)
+    if _is_whole(target, sha256):
+        return target, sha256
+    with hold(target.parent.with_name(f"{sha256}.lock"), f"downloading {safe}"):
+        if _is_whole(target, sha256):
+            return target, sha256
+        part = target.with_name(f"{target.name}.part")
+        try:
+            found, found_md5 = _download(url, part)
+            if found != sha256:
+                raise SourceError(
+                    f"{safe} is not what was expected: its sha256 is {found}, not {sha256}",
+                    code="hash-mismatch",
+                    help="somebody changed the archive, or the digest in the manifest or lock is wrong",
+                )
+            _check_md5(safe, md5, found_md5)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    return target, sha256
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_file(path) == sha256
+    except OSError:
+        return False
+
+
+def _check_md5(url: str, expected: str | None, found: str) -> None:
+    if expected is not None and expected.lower() != found:
+        raise SourceError(f"{url} is not what was expected: its md5 is {found}, not {expected}", code="hash-mismatch")
+
+
+def _download(url: str, part: Path) -> tuple[str, str]:
+    """Fetch ``url`` into ``part``; its sha256 and md5."""
+    safe = without_credentials(url)
+    if urlsplit(url).scheme not in ("https", "http", "file"):
+        raise SourceError(f"cannot download {safe}: only https, http and file addresses are supported", code="download")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _download_once(url, part)
+        except urllib.error.HTTPError as error:
+            if error.code in (401, 403):
+                raise SourceError(
+                    f"{safe} needs credentials, or does not take those given (HTTP {error.code})",
+                    code="download",
+                    help="put them into ~/.netrc, or into uv's index configuration",
+                ) from error
+            if error.code not in _TEMPORARY or attempt == _ATTEMPTS - 1:
+                raise SourceError(
+                    f"cannot download {safe}: HTTP {error.code} {error.reason}", code="download"
+                ) from error
+        except (urllib.error.URLError, OSError, ValueError) as error:
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            local = urlsplit(url).scheme == "file" or isinstance(error, ValueError)
+            if local or attempt == _ATTEMPTS - 1:
+                raise SourceError(
+                    f"cannot download {safe}: {reason}",
+                    code="download",
+                    help="check the network and the proxy settings, then run the command again",
+                ) from error
+        time.sleep(0.5 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _download_once(url: str, part: Path) -> tuple[str, str]:
+    request = urllib.request.Request(_without_user(url), headers={"User-Agent": "smelt"})
+    authorization = _authorization(url)
+    if authorization is not None:
+        # Not sent on when the server redirects to another host.
+        request.add_unredirected_header("Authorization", authorization)
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, part.open("wb") as file:
+        expected = answer.headers.get("Content-Length")
+        size = 0
+        while chunk := answer.read(1 << 18):
+            sha256.update(chunk)
+            md5.update(chunk)
+            size += len(chunk)
+            file.write(chunk)
+    if expected is not None and expected.isdigit() and size != int(expected):
+        raise OSError(f"the connection broke after {size} of {expected} bytes")
+    return sha256.hexdigest(), md5.hexdigest()
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+
+
+def _authorization(url: str) -> str | None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return None
+    pair = _user_of(url) or _from_indexes(parts.hostname or "") or _from_netrc(parts.hostname or "")
+    if pair is None:
+        return None
+    return "Basic " + base64.b64encode(f"{pair[0]}:{pair[1]}".encode()).decode("ascii")
+
+
+def _user_of(url: str) -> tuple[str, str] | None:
+    parts = urlsplit(url)
+    return (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+
+
+def _from_indexes(host: str) -> tuple[str, str] | None:
+    """Credentials in uv's index variables; ``name=`` may be before a URL."""
+    for variable in ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"):
+        for entry in os.environ.get(variable, "").split():
+            name, separator, rest = entry.partition("=")
+            url = rest if separator and "/" not in name else entry
+            if urlsplit(url).hostname == host and (found := _user_of(url)) is not None:
+                return found
+    return None
+
+
+def _from_netrc(host: str) -> tuple[str, str] | None:
+    try:
+        found = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
+    except (OSError, netrc.NetrcParseError):
+        return None
+    return (found[0], found[2] or "") if found is not None else None
