@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 _IN_BUILD = '"${CONDA_BUILD:-}" = "1"'
 
@@ -14,20 +15,21 @@ class Settings:
     """What an activation sets. Values are shell words, expanded when the script runs.
 
     ``variables``: set to the value. ``flags``: the value is put before what is there, so what a user or a
-    build gave beforehand comes last and wins. ``build_flags``: the same, only in package builds, where
-    ``SRC_DIR``, ``PREFIX`` and ``BUILD_PREFIX`` are known. Values may use ``$_smelt_prefix`` (the prefix that is
-    compiled for: the host environment in a build, else the activated one) and ``$_smelt_tools`` (where the
-    compiler's package is).
+    build gave beforehand comes last and wins. ``build_variables``, ``build_flags``: the same, only in package
+    builds, where ``SRC_DIR``, ``PREFIX`` and ``BUILD_PREFIX`` are known. Values may use ``$_smelt_prefix`` (the
+    prefix that is compiled for: the host environment in a build, else the activated one) and ``$_smelt_tools``
+    (where the compiler's package is).
     """
 
     variables: Mapping[str, str] = field(hash=False)
     flags: Mapping[str, Sequence[str]] = field(hash=False)
     build_flags: Mapping[str, Sequence[str]] = field(hash=False)
+    build_variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     @property
     def names(self) -> list[str]:
         """Every variable that is touched."""
-        return sorted({*self.variables, *self.flags, *self.build_flags})
+        return sorted({*self.variables, *self.flags, *self.build_flags, *self.build_variables})
 
 
 def activate_script(package: str, settings: Settings) -> str:
@@ -50,8 +52,10 @@ def activate_script(package: str, settings: Settings) -> str:
         lines.append(f'export {name}="{value}"')
     for name, words in sorted(settings.flags.items()):
         lines.append(f'export {name}="{" ".join(words)}${{{name}:+ ${name}}}"')
-    if settings.build_flags:
+    if settings.build_flags or settings.build_variables:
         lines.append(f"if [ {_IN_BUILD} ]; then")
+        for name, value in sorted(settings.build_variables.items()):
+            lines.append(f'  export {name}="{value}"')
         for name, words in sorted(settings.build_flags.items()):
             lines.append(f'  export {name}="{" ".join(words)}${{{name}:+ ${name}}}"')
         lines.append("fi")

@@ -113,11 +113,14 @@ class Edit:
         return replace(head, build=f"{prefix}{digest}_{number}{suffix}", build_number=number)
 
     def add(self, head: PackageHead, make: Callable[[Path], Package], notes: tuple[str, ...] = ()) -> Addition:
-        """Put a package into the channel, unless it is there and sound.
+        """Put a package into the channel, unless it is there and sound (or was asked for in this edit before).
 
         ``make`` is called with an empty folder to work in, which is removed afterwards.
         """
         target = self.folder / head.subdir / head.file_name
+        known = next((addition for addition in self.additions if addition.path == target), None)
+        if known is not None:
+            return known
         added = not self._is_sound(head, target)
         if added:
             target.parent.mkdir(parents=True, exist_ok=True)

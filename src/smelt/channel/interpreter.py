@@ -50,6 +50,7 @@ class Interpreter:
     paths relative to ``prefix``. ``libraries``: file names of its own shared library, in ``library_folder``;
     empty where it is linked into the executable. ``abi_suffix``: ``t`` for free threading, ``d`` for debug.
     ``data_module``: the module that holds what ``sysconfig`` knows. ``sysconfig_platform``: ``linux-x86_64``…
+    ``debian``: changed by Debian (see ``debian``).
     """
 
     version: str
@@ -63,6 +64,7 @@ class Interpreter:
     abi_suffix: str
     data_module: str
     sysconfig_platform: str
+    debian: bool = False
 
     @property
     def short_version(self) -> str:
@@ -152,8 +154,9 @@ def _understand(asked: Path, answer: dict[str, object]) -> Interpreter:
     suffix = "t" if variables.get("Py_GIL_DISABLED") in (1, "1") else ""
     found = {name: _inside(Path(path), prefix) for name, path in paths.items()}
     expected = "Lib/site-packages" if sys.platform == "win32" else f"lib/python{short}{suffix}/site-packages"
+    debian = prefix == Path("/usr") and found["purelib"] == f"local/lib/python{short}/dist-packages"
     for name in ("stdlib", "platstdlib", "purelib", "include"):
-        if found[name] is None or (name == "purelib" and found[name] != expected):
+        if found[name] is None or (name == "purelib" and found[name] != expected and not debian):
             raise ChannelError(
                 f"{asked} was changed by its distributor: its {name} is {paths[name]}",
                 code="patched-python",
@@ -172,6 +175,7 @@ def _understand(asked: Path, answer: dict[str, object]) -> Interpreter:
         abi_suffix=suffix,
         data_module=str(answer["data_name"]),
         sysconfig_platform=str(answer["platform"]),
+        debian=debian,
     )
 
 
@@ -231,10 +235,9 @@ def _candidates() -> Iterable[Path]:
         for version in sorted(root.iterdir()) if root.is_dir() else ():
             yield from _executables(version if windows else version / "bin")
     for entry in os.environ.get("PATH", "").split(os.pathsep):
-        folder = Path(entry)
         # shims only lead to the versions above, and fail for those that are not chosen
-        if entry and folder.is_absolute() and folder != pyenv / "shims":
-            yield from _executables(folder)
+        if entry and Path(entry).is_absolute() and Path(entry) != pyenv / "shims":
+            yield from _executables(Path(entry).resolve())
     if windows:
         local = os.environ.get("LOCALAPPDATA")
         root = Path(local) / "Programs" / "Python" if local else None
@@ -242,7 +245,7 @@ def _candidates() -> Iterable[Path]:
             yield from _executables(version)
     else:
         for name in ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin"):
-            yield from _executables(Path(name))
+            yield from _executables(Path(name).resolve())
 
 
 _NAME = re.compile(r"python(3(\.\d+t?)?)?(\.exe)?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,8 +11,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import cast
 
-from smelt.channel import binaries, sysdata
+from smelt.channel import binaries, debian, sysdata
 from smelt.channel.interpreter import Interpreter
 from smelt.channel.model import PLACEHOLDER, Package, PackageFile, PackageHead, PackageLink
 from smelt.errors import ChannelError
@@ -58,20 +60,24 @@ def collect(interpreter: Interpreter) -> Parts:
 
 
 def _collect_posix(interpreter: Interpreter) -> Parts:
-    prefix, name = interpreter.prefix, f"python{interpreter.short_version}{interpreter.abi_suffix}"
-    files: dict[str, Path] = {f"bin/{name}": interpreter.executable}
+    prefix, name = interpreter.prefix, _name(interpreter)
+    files = {f"bin/{name}": interpreter.executable}
     links = {"bin/python3": name, "bin/python": "python3"}
     if interpreter.abi_suffix:
         links[f"bin/python{interpreter.short_version}"] = name
     for script in ("pydoc", "idle", "2to3-", f"{name}-config"):
         target = script if script.endswith("config") else f"{script}{interpreter.short_version}"
         source = interpreter.executable.parent / target
-        if source.is_file():
+        # `python3-config` of a system answers with the system's folders
+        if source.is_file() and not (target.endswith("config") and prefix in _SHARED_PREFIXES):
             files[f"bin/{target}"] = source.resolve()
             short = target.replace(interpreter.short_version, "3", 1).replace("2to3-3", "2to3")
             links.setdefault(f"bin/{short}", target)
     for folder in (interpreter.stdlib, interpreter.include):
         files.update(_walk(prefix, folder))
+    if interpreter.debian:
+        files = {target: path for target, path in files.items() if not debian.is_unwanted(target)}
+        files.update(debian.extra_files(interpreter))
     bundled: set[str] = set()
     if interpreter.library_folder is not None:
         for library in interpreter.libraries:
@@ -84,6 +90,11 @@ def _collect_posix(interpreter: Interpreter) -> Parts:
             short = source.name.replace(interpreter.short_version, "3", 1)
             links[f"lib/pkgconfig/{short}"] = source.name
     return Parts(files=files, links=links, bundled=frozenset(bundled))
+
+
+def _name(interpreter: Interpreter) -> str:
+    """The name of the executable: ``python3.12``, ``python3.13t``."""
+    return f"python{interpreter.short_version}{interpreter.abi_suffix}"
 
 
 def _add_library(path: Path, files: dict[str, Path], links: dict[str, str], bundled: set[str]) -> None:
@@ -163,10 +174,14 @@ def fill(head: PackageHead, interpreter: Interpreter, parts: Parts, work: Path) 
         machine = [work / target for target in parts.files if binaries.is_binary(work / target)]
         binaries.strip(machine)
         binaries.relocate(work, machine, interpreter.prefix)
-    marked = set(sysdata.rewrite(work, interpreter))
+    if interpreter.debian:
+        debian.undo(work, interpreter)
+    sysdata.rewrite(work, interpreter)
     if interpreter.prefix not in _SHARED_PREFIXES:
-        marked |= set(_mark(work, parts, str(interpreter.prefix)))
+        _put_placeholder(work, parts, str(interpreter.prefix))
+    marked = set(_marked(work, parts))
     _compile(interpreter, work, marked)
+    _check(interpreter, work)
     entries: list[PackageFile | PackageLink] = [PackageLink(path=path, target=to) for path, to in parts.links.items()]
     for path in sorted(work.rglob("*")):
         if path.is_file():
@@ -179,45 +194,84 @@ def fill(head: PackageHead, interpreter: Interpreter, parts: Parts, work: Path) 
     return Package(head=head, entries=tuple(entries), licenses=licenses)
 
 
-def _mark(work: Path, parts: Parts, prefix: str) -> Iterator[str]:
-    """Put the placeholder in the place of the old prefix in text files; gives the paths of those files."""
+def _put_placeholder(work: Path, parts: Parts, prefix: str) -> None:
+    """Put the placeholder in the place of the old prefix in text files."""
     old = prefix.encode()
     for target in parts.files:
         path = work / target
         data = path.read_bytes()
         if old in data and b"\0" not in data[:4096] and not binaries.is_binary(path):
             path.write_bytes(re.sub(re.escape(old) + rb"(?![\w.-])", PLACEHOLDER.encode(), data))
+
+
+def _marked(work: Path, parts: Parts) -> Iterator[str]:
+    """The files that hold the placeholder."""
+    for target in parts.files:
+        if PLACEHOLDER.encode() in (work / target).read_bytes():
             yield target
+
+
+_CHECK = """
+import json, os, sys, sysconfig
+import encodings, site, zlib
+paths = [sys.prefix, sysconfig.get_path("purelib"), os.__file__] + site.getsitepackages() + sys.path
+print("smelt:" + json.dumps(paths))
+"""
+
+
+def _check(interpreter: Interpreter, work: Path) -> None:
+    """Run the copy where it is: it must live on nothing but its own files. Raises ChannelError."""
+    name = "python.exe" if sys.platform == "win32" else "bin/" + _name(interpreter)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "LD_", "DYLD_"))}
+    done = subprocess.run(
+        [str(work / name), "-I", "-B", "-c", _CHECK],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    )
+    line = next((line for line in done.stdout.splitlines() if line.startswith("smelt:")), "smelt:[]")
+    said = cast("list[str]", json.loads(line.removeprefix("smelt:")))
+    packages = work / interpreter.site_packages
+    good = (
+        len(said) > 3
+        and Path(said[0]).resolve() == work.resolve()
+        and Path(said[1]).resolve() == packages.resolve()
+        and Path(said[2]).resolve().is_relative_to(work.resolve())
+        and packages.resolve() in [Path(path).resolve() for path in said[3:]]
+    )
+    if done.returncode != 0 or not good:
+        raise ChannelError(
+            f"a copy of {interpreter.executable} does not work in another prefix",
+            code="not-relocatable",
+            notes=[(done.stderr or "\n".join(said)).strip()[-2000:]],
+            help="use an interpreter of pyenv or uv, or one built from python.org's source",
+        )
 
 
 def _compile(interpreter: Interpreter, work: Path, marked: set[str]) -> None:
     """Byte-compile the standard library, never checked against its source.
 
-    One process, fixed order and hash seed, so equal sources give equal bytes. Files with a placeholder are left
-    out: their text changes at installation, and an unchecked ``.pyc`` would keep the old one.
+    Equal sources give equal bytes: one process, fixed order, relative paths, a fixed hash seed (before Python 3.11,
+    the order of set constants depends on it) and next to no environment. Files with a placeholder are left out: their
+    text changes at installation, and an unchecked ``.pyc`` would keep the old one.
     """
     command = [
         str(interpreter.executable),
-        "-I",
-        "-m",
-        "compileall",
-        "-q",
-        "--invalidation-mode",
-        "unchecked-hash",
-        "-s",
-        str(work),
-        "-x",
-        r"[/\\](lib2to3[/\\]tests|bad_coding|badsyntax|site-packages)",
-        str(work / interpreter.stdlib),
+        *("-s", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
+        *("-x", r"(^|[/\\])(bad_coding|badsyntax|site-packages)"),
+        interpreter.stdlib,
     ]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
     done = subprocess.run(
         command,
+        cwd=work,
         capture_output=True,
         text=True,
         check=False,
         stdin=subprocess.DEVNULL,
-        env=environment | {"PYTHONHASHSEED": "0"},
+        env={**kept, "PYTHONHASHSEED": "0", "LC_ALL": "C"},
     )
     if done.returncode != 0:
         raise ChannelError(

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -46,8 +46,8 @@ _FOLDER_KEYS = re.compile(
 _QUESTION = "import importlib, json, sys; print(json.dumps(importlib.import_module(sys.argv[1]).build_time_vars))"
 
 
-def rewrite(work: Path, interpreter: Interpreter) -> Iterator[str]:
-    """Rewrite the data module in ``work``; gives the path of it, where there is one (not on Windows).
+def rewrite(work: Path, interpreter: Interpreter) -> None:
+    """Rewrite the data module in ``work``, where there is one (not on Windows).
 
     Raises ChannelError where the interpreter cannot tell its data.
     """
@@ -65,7 +65,6 @@ def rewrite(work: Path, interpreter: Interpreter) -> Iterator[str]:
         raise ChannelError(f"{interpreter.executable} has no readable sysconfig data", notes=[done.stderr.strip()])
     variables = cast("dict[str, str | int]", json.loads(done.stdout))
     (work / target).write_text(render(variables, str(interpreter.prefix)), encoding="utf-8")
-    yield target
 
 
 def render(variables: Mapping[str, str | int], prefix: str) -> str:

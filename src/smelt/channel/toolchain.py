@@ -165,7 +165,7 @@ def base_settings(variables: Mapping[str, str], target: str, platform: str) -> S
         *(f"-DCMAKE_{name}={variables[name]}" for name in ("AR", "RANLIB", "NM", "STRIP") if name in variables),
     ]
     return Settings(
-        variables={**variables, "HOST": target, "CONDA_TOOLCHAIN_HOST": target, "CONDA_TOOLCHAIN_BUILD": target},
+        variables={**variables, "CONDA_TOOLCHAIN_HOST": target, "CONDA_TOOLCHAIN_BUILD": target},
         flags={
             "CFLAGS": compile_flags(),
             "CPPFLAGS": ("-DNDEBUG", _INCLUDE),
@@ -178,6 +178,7 @@ def base_settings(variables: Mapping[str, str], target: str, platform: str) -> S
             "CMAKE_ARGS": ("-DCMAKE_INSTALL_PREFIX=$_smelt_prefix", "-DCMAKE_PREFIX_PATH=$_smelt_prefix"),
             "MESON_ARGS": ("--prefix=$_smelt_prefix",),
         },
+        build_variables={"HOST": target, "BUILD": target},  # not in shells: zsh has a HOST of its own
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -52,12 +54,12 @@ def add_wheels(
     with editing(folder, "adding wheels", waiting) as edit:
         chosen = platform or _platform(request.files)
         check_platform(chosen)
-        done: set[tuple[str, str]] = set()
-        for target in _targets(edit, request.files, pythons, chosen):
-            for head, wheel in _describe(request, target, dependencies=dependencies):
-                if (head.subdir, head.file_name) not in done:
-                    done.add((head.subdir, head.file_name))
-                    edit.add(head, lambda work, w=wheel, h=head, t=target: convert(w, h, t, work))
+        targets = _targets(edit, request.files, pythons, chosen)
+        with ThreadPoolExecutor(max_workers=4) as pool:  # it is uv and the network that take the time
+            found = list(pool.map(partial(_describe, request, dependencies=dependencies), targets))
+        for target, described in zip(targets, found, strict=True):
+            for head, wheel in described:
+                edit.add(head, partial(convert, wheel, head, target))
         return tuple(edit.additions)
 
 
