@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from smelt.errors import UnknownNameError
 from smelt.text import closest
 from smelt.types import current_platform
@@ -44,6 +47,17 @@ def platform_for(workspace: Workspace, environment: str, wanted: str | None = No
         code="unsupported-platform",
         help=f"it supports {listed}; add `{name}` to `platforms` of the workspace or of its features",
     )
+
+
+def active_environment(workspace: Workspace, outer: Mapping[str, str]) -> str | None:
+    """The environment that is active where smelt was called, if it is one of ``workspace``.
+
+    Source: the reference's ``-e`` default: in ``pixi shell`` and tasks, the environment that is active there.
+    """
+    if "PIXI_IN_SHELL" not in outer or Path(outer.get("PIXI_PROJECT_ROOT", ".")) != workspace.root:
+        return None
+    name = outer.get("PIXI_ENVIRONMENT_NAME")
+    return name if name in workspace.environments else None
 
 
 def effective_for(workspace: Workspace, environment: str, wanted: str | None = None) -> EffectiveEnvironment:

@@ -16,7 +16,7 @@ from smelt.api.platforms import effective_for, environment_named, platform_for
 from smelt.api.state import KnownState, read_known, stamps, write_known
 from smelt.errors import Label, LockError, LockOutdatedError, NotSupportedError
 from smelt.fs import hold
-from smelt.install.state import environment_digest, is_current
+from smelt.install.state import environment_digest, is_current, read_state, watched_paths
 from smelt.types import CondaRecord, current_platform
 from smelt.workspace.load import load_workspace
 from smelt.workspace.model import Workspace as Model
@@ -206,6 +206,39 @@ class Workspace:
             if known is not None:
                 return known
         return self._install(names, mode, options)
+
+    def variables(self, environment: str, outer: Mapping[str, str], *, clean: bool = False) -> Mapping[str, str]:
+        """All variables of a process in the installed ``environment``, started from where ``outer`` holds.
+
+        ``clean``: keep hardly anything of ``outer``. Raises InstallError where an activation script fails.
+        """
+        from smelt.install.activation import ActivationRequest, activate, clean_environment
+        from smelt.install.layout import activation_folder
+
+        effective = effective_for(self.model, environment_named(self.model, environment))
+        request = ActivationRequest.of(self.model, effective, clean=clean)
+        base = clean_environment(outer) if clean else outer
+        return {**base, **activate(request, base, cache_folder=activation_folder(self.model.state_folder))}
+
+    def digest(self, environment: str) -> str | None:
+        """What the prefix of ``environment`` holds (see ``smelt.install.state``); None if it is not installed."""
+        state = read_state(self.model.prefix(environment))
+        return state.digest if state is not None and state.status == "installed" else None
+
+    def known_files(self, environments: Sequence[str]) -> KnownState | None:
+        """Every file that the installed ``environments`` and their activation rest on, as it was when it was read.
+
+        None where the last installation left no record, or where that no longer holds.
+        """
+        known = read_known(self.model.state_folder, current_platform())
+        if known is None or any(name not in known.environments for name in environments):
+            return None
+        files = dict(known.files)
+        for name in environments:
+            files |= stamps(watched_paths(self.model.prefix(name)))
+            scripts = effective_for(self.model, name).activation.scripts
+            files |= stamps(self.model.root / script for script in scripts)
+        return KnownState(files=files, trees=known.trees, environments=known.environments)
 
     def _known_installed(self, names: Sequence[str]) -> tuple[Installed, ...] | None:
         """The answer where nothing changed since the last installation; None where that is not certain."""

@@ -87,8 +87,13 @@ def _dispatch(arguments: list[str], terminal: Terminal) -> int:
     )
     add_common(subparser)
     module.configure(subparser)
+    separate = getattr(module, "separate", None)
+    own: list[str] = rest[1:]
+    words: list[str] = []
+    if separate is not None:
+        own, words = separate(own)
     try:
-        parsed = subparser.parse_args(rest[1:])
+        parsed = subparser.parse_args(own, argparse.Namespace(words=words))
     except SystemExit as stop:  # --help
         return int(stop.code or 0) if not isinstance(stop.code, str) else int(ExitCode.USAGE)
     apply_common(parsed, terminal)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from smelt.cli.options import add_environment, add_lock_usage, add_workspace, load, lock_mode
 from smelt.cli.terminal import Terminal
 from smelt.errors import UsageError
-
-if TYPE_CHECKING:
-    from smelt.workspace.model import Workspace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Print the script that activates an environment, for ``eval "$(smelt shell-hook)"``."""
-    from smelt.api.platforms import effective_for, environment_named
+    from smelt.api.platforms import active_environment, effective_for, environment_named
     from smelt.install.activation import ActivationRequest, activation_plan
     from smelt.install.hook import hook_json, shell_hook
     from smelt.install.layout import activation_folder
@@ -41,7 +36,9 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError("`--json` and `--shell` exclude each other", help="the variables are the same for every shell")
     shell = find_shell(arguments.shell) if arguments.shell is not None else guess_shell(os.environ)
     workspace = load(arguments, terminal)
-    name = environment_named(workspace.model, arguments.environment or _active(workspace.model))
+    name = environment_named(
+        workspace.model, arguments.environment or active_environment(workspace.model, os.environ) or "default"
+    )
     if not arguments.no_install:
         workspace.install([name], mode=lock_mode(arguments))
     request = ActivationRequest.of(workspace.model, effective_for(workspace.model, name))
@@ -55,11 +52,3 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     script = shell_hook(request, os.environ, shell, prompt=prompt, completions=not arguments.no_completions)
     terminal.out.write(script)
     return 0
-
-
-def _active(workspace: Workspace) -> str:
-    """The environment that is active where we were called, if it is one of this workspace; else the default one."""
-    root = os.environ.get("PIXI_PROJECT_ROOT")
-    if root is not None and Path(root) != workspace.root:
-        return "default"
-    return os.environ.get("PIXI_ENVIRONMENT_NAME", "default") if "PIXI_IN_SHELL" in os.environ else "default"

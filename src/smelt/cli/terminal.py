@@ -66,9 +66,12 @@ class Terminal:
         """Whether progress may be drawn over itself."""
         return self.progress and self.verbosity >= 0 and self.err.isatty() and os.environ.get("TERM") != "dumb"
 
+    def colored(self, *, err: bool = False) -> bool:
+        """Whether the stream takes colours."""
+        return _wants_color(self.err if err else self.out, self.color)
+
     def style(self, text: str, *styles: str, err: bool = False) -> str:
         """``text`` in colours, where the stream takes them."""
-        stream = self.err if err else self.out
-        if not styles or not _wants_color(stream, self.color):
+        if not styles or not self.colored(err=err):
             return text
         return f"\x1b[{';'.join(_CODES[s] for s in styles)}m{text}\x1b[0m"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class PackageLoader:
         self.workspace = workspace
         self.files: dict[str, tuple[int, ...] | None] = {}
         self._pins = _pins(lock)
+        # environments are solved at the same time, and what they render is mostly the same
+        self._busy = threading.RLock()
         self._loaded: dict[tuple[str, str], LoadedPackage] = {}
         self._rendered: dict[object, tuple[RenderedVariant, ...]] = {}
 
@@ -56,10 +59,11 @@ class PackageLoader:
         Raises SourceError, ManifestError (its manifest), NotSupportedError for sources that smelt cannot read yet.
         """
         key = (requirement.name, requirement.identity)
-        found = self._loaded.get(key)
-        if found is None:
-            found = self._load(requirement)
-            self._loaded[key] = found
+        with self._busy:
+            found = self._loaded.get(key)
+            if found is None:
+                found = self._load(requirement)
+                self._loaded[key] = found
         return found
 
     def render(self, requirement: SourceRequirement, context: Context) -> tuple[RenderedVariant, ...]:
@@ -68,20 +72,21 @@ class PackageLoader:
         profile = context.profile
         applies = profile is not None and profile.applies_to(requirement.name)
         key = (requirement.identity, context.subdir, context.variants, profile if applies else None)
-        found = self._rendered.get(key)
-        if found is None:
-            variants = render(
-                RenderRequest(
-                    package=loaded.package,
-                    checkout=loaded.checkout,
-                    subdir=context.subdir,
-                    build_subdir=context.subdir,
-                    variants=dict(context.variants),
-                    profile=profile if applies else None,
+        with self._busy:
+            found = self._rendered.get(key)
+            if found is None:
+                variants = render(
+                    RenderRequest(
+                        package=loaded.package,
+                        checkout=loaded.checkout,
+                        subdir=context.subdir,
+                        build_subdir=context.subdir,
+                        variants=dict(context.variants),
+                        profile=profile if applies else None,
+                    )
                 )
-            )
-            found = tuple(v for v in variants if not v.skip)
-            self._rendered[key] = found
+                found = tuple(v for v in variants if not v.skip)
+                self._rendered[key] = found
         matching = tuple(variant for variant in found if variant.name == requirement.name)
         if not matching:
             raise _no_output(requirement, loaded, found, context.subdir)

@@ -1,0 +1,131 @@
+"""``smelt run``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smelt.cli.options import add_environment, add_jobs, add_lock_usage, add_workspace, load, lock_mode
+from smelt.cli.terminal import Terminal
+from smelt.errors import TaskError
+
+if TYPE_CHECKING:
+    from smelt.api.workspace import Workspace
+    from smelt.tasks.model import TaskPlan
+
+_WITH_VALUE = frozenset(("-e", "--environment", "-p", "--platform", "-m", "--manifest-path", "-j", "--jobs", "--color"))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options. Source: the reference's page ``pixi run``."""
+    parser.usage = "smelt run [options] [task or command] [arguments ...]"
+    add_workspace(parser)
+    add_environment(parser, "the environment to run in")
+    parser.add_argument("--platform", "-p", metavar="PLATFORM", help="the platform of the environment")
+    parser.add_argument("--executable", "-x", action="store_true", help="a command, even if a task has its name")
+    parser.add_argument("--clean-env", action="store_true", help="keep hardly anything of the outer environment")
+    parser.add_argument("--skip-deps", action="store_true", help="do not run what the task depends on")
+    parser.add_argument("--templated", action="store_true", help="render templates in the command")
+    parser.add_argument("--dry-run", "-n", action="store_true", help="only show what would be run")
+    parser.add_argument("--no-install", action="store_true", help="do not install or change the environment")
+    parser.add_argument("--as-is", action="store_true", help="--no-install and --frozen")
+    add_lock_usage(parser)
+    add_jobs(parser)
+
+
+def separate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our options, and the task or command with all that follows it (a ``--`` before it is ours)."""
+    index = 0
+    while index < len(arguments) and arguments[index].startswith("-") and arguments[index] != "-":
+        if arguments[index] == "--":
+            return list(arguments[:index]), list(arguments[index + 1 :])
+        index += 2 if arguments[index] in _WITH_VALUE else 1
+    return list(arguments[:index]), list(arguments[index:])
+
+
+def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Run a task with what it depends on, or a command."""
+    from smelt.api.platforms import active_environment
+    from smelt.api.workspace import InstallOptions
+    from smelt.tasks.cache import TaskCache
+    from smelt.tasks.graph import plan_tasks
+    from smelt.tasks.model import TaskRequest
+    from smelt.tasks.record import write_warm_record
+    from smelt.tasks.run import run_plan
+    from smelt.tasks.search import task_scope
+
+    started = time.time_ns()
+    workspace = load(arguments, terminal)
+    words: tuple[str, ...] = tuple(arguments.words)
+    if not words:
+        return _list_tasks(workspace, terminal)
+    asked = arguments.environment or active_environment(workspace.model, os.environ)
+    init_cwd = Path.cwd()
+    request = TaskRequest(
+        words=words,
+        init_cwd=init_cwd,
+        environment=asked,
+        platform=arguments.platform,
+        skip_deps=arguments.skip_deps,
+        executable=arguments.executable,
+        templated=arguments.templated,
+    )
+    scope = task_scope(workspace.model, environment=asked, platform=arguments.platform)
+    plan = plan_tasks(request, scope)
+    install = not (arguments.no_install or arguments.as_is or arguments.dry_run)
+    if install:
+        workspace.install(plan.environments, mode=lock_mode(arguments), options=InstallOptions(jobs=arguments.jobs))
+    known = workspace.known_files(plan.environments)
+    outer = dict(os.environ)
+    cleaned = plan.environments if arguments.clean_env else _clean(plan)
+    clean = {name: workspace.variables(name, outer, clean=True) for name in cleaned}
+    environments = clean if arguments.clean_env else {n: workspace.variables(n, outer) for n in plan.environments}
+    if known is not None and install:
+        write_warm_record(
+            sys.argv[1:],
+            plan,
+            workspace.model,
+            environments,
+            init_cwd=init_cwd,
+            outer=outer,
+            files=known.files,
+            trees=known.trees,
+            started=started,
+            clean_environments=clean,
+        )
+    digests = {name: workspace.digest(name) or "" for name in plan.environments}
+    return run_plan(
+        plan,
+        environments,
+        init_cwd=init_cwd,
+        clean_environments=clean,
+        say=terminal.note if terminal.verbosity >= 0 else None,
+        color=terminal.colored(err=True),
+        dry_run=arguments.dry_run,
+        cache=TaskCache.of(workspace.model.root, digests),
+    )
+
+
+def _clean(plan: TaskPlan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(task.environment for task in plan.tasks if task.clean_env))
+
+
+def _list_tasks(workspace: Workspace, terminal: Terminal) -> int:
+    """Without a task: say which there are."""
+    found: dict[str, str | None] = {}
+    for effective in workspace.model.effective.values():
+        for name, task in effective.tasks.items():
+            if not name.startswith("_"):
+                found.setdefault(name, task.description)
+    if not found:
+        raise TaskError("no task was given, and the workspace has none", help="`smelt run <command>` runs a command")
+    terminal.note("Available tasks:")
+    for name in sorted(found):
+        description = found[name]
+        terminal.note(f"  {name}" + (f"  {terminal.style(description, 'dim', err=True)}" if description else ""))
+    return 0
