@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,8 +126,6 @@ class Recorder:
     events: list[tuple[str, str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    seen: threading.Event = field(default_factory=threading.Event)
-    wanted: str = ""
 
     def cached(self, node: BuildNode, artifact: Artifact) -> None:
         self.events.append(("cached", node.variant.name))
@@ -141,8 +138,6 @@ class Recorder:
 
     def line(self, node: BuildNode, text: str) -> None:
         self.lines.append(text)
-        if self.wanted and self.wanted in text:
-            self.seen.set()
 
     def finished(self, node: BuildNode, artifact: Artifact, seconds: float) -> None:
         self.events.append(("finished", node.variant.name))

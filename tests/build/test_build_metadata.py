@@ -9,10 +9,10 @@ import pytest
 from build_kit import SUBDIR, channel_records, plain_build, render
 
 from smelt.build.metadata import finalize
-from smelt.build.requirement import apply_pin, canonical, package_name
+from smelt.build.requirement import apply_pin, canonical
 from smelt.errors import BuildError
 from smelt.source.model import RenderedVariant
-from smelt.types import CondaRecord, RunExports
+from smelt.types import CondaRecord, RunExports, spec_name
 
 EXPORTERS = (
     """
@@ -124,13 +124,13 @@ def _environments(variant: RenderedVariant, records: dict[str, CondaRecord]) -> 
     strong = {"libtool-run", "libshared"} if variant.build_requirements else set[str]()
     found: list[list[CondaRecord]] = []
     for requirements, extra in ((variant.build_requirements, set[str]()), (variant.host_requirements, strong)):
-        names = {package_name(item) for item in requirements if isinstance(item, str)} | extra
+        names = {spec_name(item) for item in requirements if isinstance(item, str)} | extra
         pending = list(names)
         while pending:
             for spec in records[pending.pop()].depends:
-                if package_name(spec) not in names:
-                    names.add(package_name(spec))
-                    pending.append(package_name(spec))
+                if spec_name(spec) not in names:
+                    names.add(spec_name(spec))
+                    pending.append(spec_name(spec))
         found.append([records[name] for name in sorted(names)])
     return found
 
@@ -158,22 +158,6 @@ def test_pins_as_rattler_build_applies_them() -> None:
 def test_pins_that_mean_nothing(arguments: dict[str, object]) -> None:
     with pytest.raises(BuildError, match="pin on p"):
         apply_pin({"name": "p", **arguments}, "1.2", "0")
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("numpy", "numpy"),
-        ("numpy >=1,<2", "numpy"),
-        ("conda-forge::numpy 1.*", "numpy"),
-        ("NumPy==2", "numpy"),
-        ('a-b.c[version=">=1", build="x*"]', "a-b.c"),
-        ("__glibc >=2.17", "__glibc"),
-    ],
-)
-def test_names_of_requirements(text: str, name: str) -> None:
-    assert package_name(text) == name
-    assert canonical(canonical(text)) == canonical(text)
 
 
 def test_a_requirement_that_is_none() -> None:

@@ -17,12 +17,14 @@ def run_engine(
     recipe_folder: Path,
     variant: Mapping[str, str],
     build_subdir: str,
+    revision3: bool,
     channels: Sequence[str],
     output: Path,
     progress: Any,
 ) -> Path:
     """Build ``recipe`` in ``output`` and give the package file.
 
+    ``revision3``: the recipe uses what only the third revision of repodata knows.
     ``progress`` has ``on_log(event)``, called with each line as it comes; nothing else of this interpreter runs
     meanwhile (rattler-build holds its lock). The prefixes stay for inspection. Raises BuildFailed.
     """
@@ -32,12 +34,14 @@ def run_engine(
 
     untyped: Any = rattler_build
     failure: type[Exception] = untyped.RattlerBuildError
-    platform = PlatformConfig(target_platform=build_subdir, build_platform=build_subdir)
+    revision = untyped.RepodataRevision.V3 if revision3 else untyped.RepodataRevision.LEGACY
+    # what is experimental was allowed or not when the recipe was rendered first
+    platform = PlatformConfig(target_platform=build_subdir, build_platform=build_subdir, experimental=True)
     stage0: Any = Stage0Recipe
     try:
-        rendered = stage0.from_dict(recipe, recipe_dir=recipe_folder).render(
+        rendered = stage0.from_dict(recipe, recipe_dir=recipe_folder, repodata_revision=revision).render(
             VariantConfig({key: [value] for key, value in variant.items()}),
-            RenderConfig(platform=platform),
+            RenderConfig(platform=platform, repodata_revision=revision),
         )
         result = rendered[0].run_build(
             tool_config=ToolConfiguration(

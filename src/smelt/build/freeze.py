@@ -14,6 +14,8 @@ from smelt.build.model import BuildInput, BuildNode, SourceInput
 from smelt.build.plain import mapping, sequence, texts
 from smelt.errors import BuildError, NotSupportedError, SourceError
 from smelt.solve.records import to_repodata
+from smelt.source.requirement import needs_v3
+from smelt.source.tree import tree_digest
 from smelt.types import NOARCH, CondaRecord
 
 
@@ -47,6 +49,7 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
         subdir=node.subdir if variant.subdir != NOARCH else NOARCH,
         build_subdir=node.build_subdir,
         recipe=recipe,
+        revision3=_needs_revision3(node),
         recipe_folder=_recipe_folder(node),
         variant={key: value for key, value in variant.variant.items() if key != "target_platform"},
         channels=pinned_channels((*build, *host)),
@@ -203,6 +206,15 @@ def _compiles_python(node: BuildNode) -> bool:
     return python.get("version_independent") is not True
 
 
+def _needs_revision3(node: BuildNode) -> bool:
+    recipe = node.variant.recipe
+    return (
+        any(needs_v3(text) for text in (*node.metadata.depends, *node.metadata.constrains))
+        or bool(mapping(recipe.get("build")).get("flags"))
+        or bool(mapping(recipe.get("requirements")).get("extras"))
+    )
+
+
 def _recipe_folder(node: BuildNode) -> str | None:
     """Only files of the digest may be seen: a recipe folder elsewhere is left empty."""
     return _inside(node.variant.recipe_folder, node.checkout.folder)
@@ -211,8 +223,6 @@ def _recipe_folder(node: BuildNode) -> str | None:
 def _source_files(node: BuildNode) -> tuple[SourceFile, ...] | None:
     if node.checkout.digest is not None:
         return None
-    from smelt.source.tree import tree_digest
-
     tree = tree_digest(node.checkout.folder, node.variant.file_globs)
     if tree.digest != node.source_digest:
         raise SourceError(

@@ -26,8 +26,8 @@ class SourceFile:
 class JobSpec:
     """What a build needs to know; nothing in it depends on the machine but the addresses of packages.
 
-    ``recipe``: the frozen recipe, in which ``@source@`` stands for the folder of the source code and
-    ``@output@`` for the folder of the build.
+    ``recipe``: the frozen recipe, in which ``@source@`` stands for the folder of the source code and ``@output@`` for
+    the folder of the build. ``revision3``: it uses what only the third revision of repodata knows.
     ``recipe_folder``: the folder of the recipe's own files relative to the source, None if it has none.
     ``variant``: the used keys. ``channels``: pinned channels, each subdir → ``repodata.json``.
     ``source``: the files, or None for all that the checkout holds. ``timestamp``: seconds since the epoch.
@@ -43,6 +43,7 @@ class JobSpec:
     subdir: str
     build_subdir: str
     recipe: Mapping[str, Any]
+    revision3: bool
     recipe_folder: str | None
     variant: Mapping[str, str]
     channels: tuple[Mapping[str, Any], ...]

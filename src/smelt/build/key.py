@@ -94,7 +94,7 @@ def _sha256(record: CondaRecord) -> str:
     return record.sha256
 
 
-def portable_recipe(variant: RenderedVariant, checkout: Checkout) -> Mapping[str, object]:
+def portable_recipe(variant: RenderedVariant, checkout: Checkout, *, source: str = "@source@") -> Mapping[str, object]:
     """The rendered recipe without paths of this machine and without what cannot change the artifact.
 
     The folders of the source code and of the recipe become ``@source@`` and ``@recipe@``. Package tests

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from smelt.build.plain import mapping
-from smelt.build.requirement import apply_pin, canonical, package_name, pin_of
+from smelt.build.requirement import apply_pin, canonical, pin_of
 from smelt.errors import BuildError
 from smelt.source.model import FinalMetadata, RenderedVariant
-from smelt.types import NOARCH, CondaRecord, RunExports
+from smelt.types import NOARCH, CondaRecord, RunExports, spec_name
 
 _Item = str | Mapping[str, object]
 
@@ -61,7 +61,7 @@ def finalize(
             if name not in from_packages
             for spec in cast("tuple[str, ...]", getattr(of_package, kind))
         ]
-        return [spec for spec in found if package_name(spec) not in by_name]
+        return [spec for spec in found if spec_name(spec) not in by_name]
 
     if variant.subdir == NOARCH:
         depends += exported(from_host, "noarch")
@@ -106,7 +106,7 @@ def _resolve(item: _Item, variant: RenderedVariant, available: Mapping[str, Cond
 
 def _names(requirements: Iterable[_Item]) -> frozenset[str]:
     return frozenset(
-        package_name(item) if isinstance(item, str) else str(pin_of(item)[1]["name"]).lower() for item in requirements
+        spec_name(item) if isinstance(item, str) else str(pin_of(item)[1]["name"]).lower() for item in requirements
     )
 
 
@@ -142,7 +142,7 @@ def _own_exports(variant: RenderedVariant) -> dict[str, tuple[_Item, ...]]:
 def _variant_constraints(
     variant: RenderedVariant, host: Iterable[CondaRecord], depends: Sequence[str], constrains: Sequence[str]
 ) -> list[str]:
-    said = {package_name(spec) for spec in (*depends, *constrains)}
+    said = {spec_name(spec) for spec in (*depends, *constrains)}
     keys = {_folded(key): value for key, value in variant.variant.items()}
     found: list[str] = []
     for record in sorted(host, key=lambda record: record.name):

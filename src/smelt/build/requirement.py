@@ -23,18 +23,6 @@ def canonical(text: str) -> str:
         raise BuildError(f"`{text}` is not a valid requirement: {error}", code="invalid-spec") from error
 
 
-@lru_cache(maxsize=4096)
-def package_name(text: str) -> str:
-    """The name of the package that a requirement is about. Raises BuildError (``invalid-spec``)."""
-    head = canonical(text)
-    if "::" in head.partition("[")[0]:
-        head = head.partition("::")[2]
-    for index, character in enumerate(head):
-        if character in " [=<>!~":
-            return head[:index].lower()
-    return head.lower()
-
-
 def pin_of(item: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
     """The kind (``pin_compatible``, ``pin_subpackage``) and the arguments of a pin.
 

@@ -117,6 +117,7 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
         recipe_folder=recipe_folder,
         variant=spec.variant,
         build_subdir=spec.build_subdir,
+        revision3=spec.revision3,
         channels=channels,
         output=output,
         progress=events,
@@ -128,7 +129,7 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
 
 
 def _stage_source(spec: JobSpec, placement: Placement, target: Path) -> None:
-    """Exactly the files that the key covers, all with one time: what is newer than what must not matter."""
+    """Exactly the files that the key covers, with plain modes and one time: what is newer must not matter."""
     if spec.source is None:
         shutil.copytree(placement.checkout, target, symlinks=True)
     else:
@@ -142,6 +143,7 @@ def _stage_source(spec: JobSpec, placement: Placement, target: Path) -> None:
         for name in (*files, *folders):
             path = Path(folder) / name
             if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
                 os.utime(path, times)
             elif os.utime in os.supports_follow_symlinks:
                 os.utime(path, times, follow_symlinks=False)
