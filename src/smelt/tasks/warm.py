@@ -204,13 +204,22 @@ def _start(environ: "dict[str, str]", action: "tuple[Any, ...]") -> None:
     if not argv:
         os._exit(code)
     signal: Any = __import__("_signal")  # built in and loaded; `signal` itself is neither
-    # what Python ignores for itself means something to others
-    for name in ("SIGPIPE", "SIGXFSZ", "SIGXFZ"):
-        number = getattr(signal, name, None)
-        if number is not None:
-            signal.signal(number, signal.SIG_DFL)
-    os.chdir(cwd)
-    os.execve(program, argv, environment)
+    before = os.getcwd()  # noqa: PTH109
+    ignored: list[int] = []
+    try:
+        # what Python ignores for itself means something to others
+        for name in ("SIGPIPE", "SIGXFSZ", "SIGXFZ"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+                ignored.append(number)
+        os.chdir(cwd)
+        os.execve(program, argv, environment)
+    except OSError:
+        os.chdir(before)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+        raise
 
 
 def which(name: str, cwd: str, path: str) -> str:

@@ -190,6 +190,8 @@ class _Shell:
         codes = [*(each.join() for each in earlier), code]
         if self.state.options.pipefail:
             return next((each for each in reversed(codes) if each != 0), 0)
+        if code == 0 and self.jobs.stopped in codes:
+            return self.jobs.stopped or 0  # a stage was interrupted: what reads from it cannot know
         return code
 
     def _stage_in_thread(

@@ -1,0 +1,412 @@
+"""The warm path: it starts exactly what the full way would, or declines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smelt.source.tree import tree_digest
+from smelt.tasks import warm
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be replaced there")
+
+TEXT = """
+[workspace]
+name = "w"
+channels = []
+platforms = []
+[tasks]
+show = "show-env"
+args = { cmd = "show-env {{ x }} $MINE 'a b'", args = [{ arg = "x", default = "1" }], env = { MINE = "m $OUTER" } }
+echo = "echo $OUTER"
+yes = "true"
+no = { cmd = "false", depends-on = ["echo"] }
+chain = "true && false"
+cached = { cmd = "show-env", inputs = ["pixi.toml"] }
+sub = { cmd = "show-env", cwd = "sub", depends-on = ["echo"] }
+clean = { cmd = "show-env", clean-env = true }
+columns = "echo $COLUMNS"
+missing = "no-such-program"
+"""
+SHOW = """#!{python}
+import json, os, sys
+print(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]))
+"""
+# The full way: what the command does, with a word on standard error, so that a test can tell.
+FULL = """
+import os, sys, time
+from pathlib import Path
+started = time.time_ns()
+sys.path.insert(0, {kit!r})
+from smelt.source.stats import stamp
+files = {{path: stamp(path) for path in [{root!r} + "/pixi.toml", {root!r} + "/.pixi/envs/default/conda-meta/smelt"]}}
+from tasks_kit import plan
+from smelt.tasks.record import write_warm_record
+from smelt.tasks.run import run_plan
+from smelt.workspace.load import load_workspace
+argv = sys.argv[1:]
+parsed = __import__("smelt.tasks.warm", fromlist=["x"]).command_line(argv)
+model = load_workspace(Path({root!r}))
+planned = plan(model, *parsed[1:], environment=parsed[0] or None, cwd=Path.cwd())
+outer = dict(os.environ)
+inner = outer | {{"CONDA_PREFIX": "/p", "PATH": {tools!r} + ":" + outer.get("PATH", "")}}
+clean = {{"HOME": outer["HOME"], "PATH": {tools!r}}}
+options = dict(init_cwd=Path.cwd(), clean_environments={{"default": clean}})
+recorded = write_warm_record(
+    argv, planned, model, {{"default": inner}}, outer=outer, files=files, trees={trees!r}, started=started, **options
+)
+print("full, recorded" if recorded else "full", file=sys.stderr, flush=True)
+sys.exit(run_plan(planned, {{"default": inner}}, say=lambda text: print(text, file=sys.stderr, flush=True), **options))
+"""
+ENTRY = """
+import sys
+if sys.argv[1:2] == ["run"]:
+    from smelt.tasks.warm import try_warm
+    try_warm(sys.argv[1:])
+import runpy
+sys.argv[0] = {full!r}
+runpy.run_path({full!r}, run_name="__main__")
+"""
+
+
+class Place:
+    """A workspace with a task or two, an environment of its own, and ``smelt`` as it is called there."""
+
+    def __init__(self, root: Path, trees: tuple[str, ...] = ()) -> None:
+        self.root = root / "ws"
+        self.tools = root / "tools"
+        self.marker = self.root / ".pixi/envs/default/conda-meta/smelt"
+        for folder in (self.root / "sub", self.tools, self.marker.parent):
+            folder.mkdir(parents=True)
+        (self.root / "pixi.toml").write_text(TEXT.replace("platforms = []", f'platforms = ["{_platform()}"]'))
+        (self.root / "pixi.lock").write_text("version: 7\n")
+        self.marker.write_text("1")
+        (self.tools / "show-env").write_text(SHOW.format(python=sys.executable))
+        (self.tools / "show-env").chmod(0o755)
+        self.full = root / "full.py"
+        values = {"kit": str(Path(__file__).parent), "root": str(self.root), "tools": str(self.tools)}
+        self.full.write_text(FULL.format(**values, trees=list(trees)))
+        self.outer = {"PATH": os.environ["PATH"], "HOME": str(root), "OUTER": "o", "LANG": "C.UTF-8"}
+        self.age()
+
+    def age(self) -> None:
+        """Make every file old enough to be trusted."""
+        old = time.time() - 100
+        for path in self.root.rglob("*"):
+            if path.is_file() and "smelt/warm" not in path.as_posix():
+                os.utime(path, (old, old))
+
+    def run(self, *argv: str, cwd: Path | None = None, **outer: str) -> subprocess.CompletedProcess[str]:
+        """``smelt <argv>``."""
+        return subprocess.run(
+            [sys.executable, "-c", ENTRY.format(full=str(self.full)), *argv],
+            capture_output=True,
+            text=True,
+            cwd=cwd or self.root,
+            env=self.outer | outer,
+            timeout=30,
+        )
+
+    def warm(self, *argv: str, cwd: Path | None = None, **outer: str) -> bool:
+        """Whether the call did not need the full way."""
+        return "full" not in self.run(*argv, cwd=cwd, **outer).stderr
+
+    def records(self) -> list[Path]:
+        return sorted((self.root / warm._FOLDER).glob("*"))
+
+
+def _platform() -> str:
+    from smelt.types import current_platform
+
+    return current_platform()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("show",),
+        ("args",),
+        ("args", "two"),
+        ("args", "two", "--", "it's", "-x"),
+        ("-e", "default", "show"),
+        ("--environment=default", "show", "x"),
+        ("clean",),
+        ("echo",),
+        ("yes",),
+        ("no",),
+        ("sub",),
+        ("show-env", "direct", "$HOME"),
+        ("echo a $OUTER",),
+    ],
+)
+def test_the_same_as_the_full_way(argv: tuple[str, ...], place: Place) -> None:
+    full = place.run("run", *argv)
+    assert full.stderr.startswith("full, recorded\n")
+    again = place.run("run", *argv)
+    assert "full" not in again.stderr
+    assert again.stderr == full.stderr.removeprefix("full, recorded\n")
+    assert (again.returncode, again.stdout) == (full.returncode, full.stdout)
+    if "show-env" in full.stderr:
+        words, cwd, environment = json.loads(again.stdout.splitlines()[-1])
+        assert environment["INIT_CWD"] == str(place.root)
+        assert environment["PWD"] == cwd
+        assert isinstance(words, list)
+
+
+@pytest.mark.parametrize("task", ["chain", "cached", "columns", "missing"])
+def test_what_has_to_be_run_is_not_recorded(task: str, place: Place) -> None:
+    assert place.run("run", task).stderr.startswith("full\n")
+    assert place.records() == []
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("run", "--clean-env", "show"),
+        ("run", "-x", "show"),
+        ("run", "-e", "default", "-n", "show"),
+        ("run", "-e", "show"),
+        ("run",),
+        ("run", "-edefault", "show"),
+        ("-q", "run", "show"),
+        ("run", "--environment=", "show"),
+        ("list",),
+    ],
+)
+def test_other_options_go_the_full_way(argv: tuple[str, ...]) -> None:
+    assert warm.command_line(list(argv)) is None
+
+
+def _touch(path: str) -> Callable[[Place], object]:
+    return lambda place: os.utime(place.root / path)
+
+
+def _replace(path: str) -> Callable[[Place], object]:
+    def change(place: Place) -> None:
+        target = place.root / path
+        copy = target.with_name("copy")
+        copy.write_bytes(target.read_bytes())
+        found = target.stat()
+        os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
+        copy.replace(target)
+
+    return change
+
+
+def _write(path: str, text: str = "x") -> Callable[[Place], object]:
+    def change(place: Place) -> None:
+        (place.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (place.root / path).write_text(text)
+
+    return change
+
+
+CHANGES: dict[str, Callable[[Place], object]] = {
+    "manifest touched": _touch("pixi.toml"),
+    "manifest replaced by an equal one": _replace("pixi.toml"),
+    "lock touched": _touch("pixi.lock"),
+    "lock gone": lambda place: (place.root / "pixi.lock").unlink(),
+    "prefix marker": _write(".pixi/envs/default/conda-meta/smelt", "2"),
+    "prefix marker gone": lambda place: place.marker.unlink(),
+    "configuration added": _write(".pixi/config.toml", ""),
+    "mode of the manifest": lambda place: (place.root / "pixi.toml").chmod(0o600),
+    "program gone": lambda place: (place.tools / "show-env").unlink(),
+    "program not executable": lambda place: (place.tools / "show-env").chmod(0o644),
+    "variable changed": lambda place: place.outer.update(OUTER="other"),
+    "variable added": lambda place: place.outer.update(CONDA_PREFIX="/x"),
+    "variable gone": lambda place: place.outer.pop("LANG"),
+    "path changed": lambda place: place.outer.update(PATH=place.outer["PATH"] + ":/x"),
+    "in a shell of another workspace": lambda place: place.outer.update(PIXI_IN_SHELL="1", PIXI_PROJECT_MANIFEST="/x"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_is_seen(change: str, place: Place) -> None:
+    place.run("run", "show")
+    assert place.warm("run", "show")
+    CHANGES[change](place)
+    assert not place.warm("run", "show")
+
+
+def test_volatile_variables_pass_through(place: Place) -> None:
+    place.run("run", "show")
+    done = place.run("run", "show", SHLVL="7", COLUMNS="99", _="x")
+    assert "full" not in done.stderr
+    assert json.loads(done.stdout)[2]["COLUMNS"] == "99"
+
+
+def test_other_words_folders_and_versions_are_other_records(place: Place) -> None:
+    place.run("run", "show")
+    assert not place.warm("run", "show", "x")
+    assert not place.warm("run", "show", cwd=place.root / "sub")
+    assert place.warm("run", "show", cwd=place.root / "sub")
+    assert place.warm("run", "show")
+    wanted = (str(place.root), "", "show")
+    record = Path(warm.record_path(str(place.root), wanted))
+    who, *rest = warm.decode(record.read_bytes()) or ()
+    assert rest[0] == wanted
+    for field, value in ((0, "smelt-warm-0"), (1, "0.0"), (2, 0), (3, "plan9"), (4, "/other")):
+        other = [*who]
+        other[field] = value
+        record.write_bytes(warm.encode((tuple(other), *rest)))
+        assert not place.warm("run", "show")  # and it is written anew
+        assert place.warm("run", "show")
+
+
+def test_a_workspace_in_between_is_found(place: Place) -> None:
+    inner = place.root / "sub/inner"
+    inner.mkdir()
+    place.run("run", "show", cwd=inner)
+    assert place.warm("run", "show", cwd=inner)
+    _write("sub/pyproject.toml", "[project]\nname = 'x'\n")(place)
+    assert not place.warm("run", "show", cwd=inner)
+    place.age()
+    place.run("run", "show", cwd=inner)
+    assert place.warm("run", "show", cwd=inner)  # known now: a project that is no workspace
+    _write("sub/pyproject.toml", "[project]\nname = 'y'\n")(place)
+    assert not place.warm("run", "show", cwd=inner)
+
+
+def test_a_record_is_only_for_its_own_workspace(place: Place, tmp_path: Path) -> None:
+    place.run("run", "show")
+    other = tmp_path / "other"
+    (other / ".pixi/smelt").mkdir(parents=True)
+    (other / "pixi.toml").write_text((place.root / "pixi.toml").read_text())
+    (place.root / ".pixi/smelt/warm").rename(other / ".pixi/smelt/warm")
+    assert not place.warm("run", "show", cwd=other)
+
+
+def test_too_new_files_are_not_trusted(place: Place) -> None:
+    (place.root / "pixi.toml").touch()
+    assert place.run("run", "show").stderr.startswith("full\n")
+
+
+def test_hostile_records_are_ignored_and_rewritten(place: Place) -> None:
+    place.run("run", "show")
+    (record,) = place.records()
+    good = record.read_bytes()
+    body = good[17:]
+    damaged = [b"", b"x", good[:-1], good[:200], good[:17], good + b"x", b"g" * 16 + b"\n" + body]
+    damaged += [bytes([*good[:i], good[i] ^ 1, *good[i + 1 :]]) for i in range(0, len(good), 97)]
+    damaged += [warm.encode(value) for value in ((), (1, 2), (None,) * 7, ("x",) * 7)]
+    damaged.append(b"%016x\n" % warm.checksum(b"\xff\xfe") + b"\xff\xfe")
+    probe = """
+import sys
+from pathlib import Path
+from smelt.tasks.warm import try_warm
+record, *samples = map(Path, sys.argv[1:])
+for sample in samples:
+    record.write_bytes(sample.read_bytes())
+    try_warm(["run", "show"])
+print("declined", len(samples))
+"""
+    samples: list[str] = []
+    for index, data in enumerate(damaged):
+        path = place.tools / f"sample{index}"
+        path.write_bytes(data)
+        samples.append(str(path))
+    done = subprocess.run(
+        [sys.executable, "-c", probe, str(record), *samples],
+        cwd=place.root,
+        env=place.outer,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == (f"declined {len(damaged)}\n", "")
+    assert not place.warm("run", "show")
+    assert place.warm("run", "show")
+
+
+def test_source_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "source"
+    (source / "src").mkdir(parents=True)
+    (source / "src/a.c").write_text("int a;\n")
+    old = time.time() - 100
+    for path in (source / "src/a.c", source / "src", source):
+        os.utime(path, (old, old))
+    monkeypatch.setenv("PIXI_CACHE_DIR", str(tmp_path / "cache"))
+    place = Place(tmp_path, (str(tree_digest(source).index_path),))
+    assert place.run("run", "show").stderr.startswith("full, recorded")
+    assert place.warm("run", "show")
+    (source / "src/new.c").write_text("int b;\n")
+    assert not place.warm("run", "show")
+
+
+def test_a_true_index_of_another_tree_declines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command has looked at the tree since it changed, and nothing was built."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.c").write_text("int a;\n")
+    old = time.time() - 100
+    for path in (source / "a.c", source):
+        os.utime(path, (old, old))
+    monkeypatch.setenv("PIXI_CACHE_DIR", str(tmp_path / "cache"))
+    index = tree_digest(source).index_path
+    place = Place(tmp_path, (str(index),))
+    place.run("run", "show")
+    assert place.warm("run", "show")
+    (source / "a.c").write_text("int b;\n")
+    os.utime(source / "a.c", (old + 1, old + 1))
+    assert tree_digest(source).index_path == index
+    assert not place.warm("run", "show")
+
+
+def test_only_what_bare_python_has_is_imported(place: Place) -> None:
+    """Beside smelt's own two modules nothing is loaded that ``python -c pass`` does not load."""
+    place.run("run", "yes")
+    probe = (
+        "import sys; before = set(sys.modules); import os, marshal\n"
+        "def leave(code): print('\\n'.join(sorted(set(sys.modules) - before)), flush=True); real(code)\n"
+        "real = os._exit; os._exit = leave\n"
+        "from smelt.tasks.warm import try_warm; try_warm(['run', 'yes']); print('declined')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=place.root, env=place.outer, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["smelt", "smelt.tasks", "smelt.tasks.warm"]
+
+
+def test_signals_have_their_default_meaning(place: Place) -> None:
+    argv = ("run", "sh", "-c", "kill -PIPE $$; echo ignored")
+    codes = [place.run(*argv).returncode for _ in range(2)]
+    assert codes == [-13, -13]
+    assert place.warm(*argv)
+
+
+def test_many_records_do_not_pile_up(place: Place) -> None:
+    from smelt.tasks import record
+
+    folder = place.root / warm._FOLDER
+    folder.mkdir(parents=True)
+    for index in range(record._MOST_RECORDS):
+        (folder / f"{index:016x}").write_text("")
+    assert place.run("run", "yes").stderr.startswith("full, recorded")
+    assert len(place.records()) == record._MOST_RECORDS // 2 + 1
+    assert place.warm("run", "yes")
+
+
+def test_a_program_that_cannot_be_started_leaves_everything_as_it_was(place: Place) -> None:
+    place.run("run", "sub")
+    (place.root / "pixi.toml").write_text((place.root / "pixi.toml").read_text())
+    place.age()
+    place.run("run", "sub")
+    assert place.warm("run", "sub")
+    (place.tools / "show-env").write_bytes(b"\x7fnot a program\0")
+    done = place.run("run", "sub")
+    assert "full" in done.stderr
+    assert done.returncode != 0
+    (place.tools / "show-env").write_text("echo by sh in $PWD\n")
+    done = place.run("run", "sub")
+    assert done.stdout.endswith(f"by sh in {place.root / 'sub'}\n")
