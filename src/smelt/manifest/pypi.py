@@ -164,8 +164,8 @@ def _read_requirement(name: str, value: object, path: KeyPath, problems: Problem
     index = table.parsed("index", url_problem)
     markers = table.string("env-markers")
     table.finish()
-    places = [key for key in ("url", "path", "git") if key in table]
-    refs = [key for key in ("branch", "tag", "rev") if key in table]
+    places = [key for key in table.data if key in ("url", "path", "git")]
+    refs = [key for key in table.data if key in ("branch", "tag", "rev")]
     if not git and "git" not in table:
         for key in (*refs, *(["lfs"] if "lfs" in table else [])):
             problems.error("conflict", f"`{key}` only goes with `git`", problems.key(table.at(key)))

@@ -222,7 +222,7 @@ def read_spec(table: Table, *, inherited: bool = False, hidden: tuple[str, ...] 
     when = _read_when(table.take("when"), table.at("when"), problems) if "when" in table else table.take("when")
     features = table.strings("track-features")
     table.finish(hidden=hidden)
-    given = [key for key in ("url", "git", "path", "pypi") if key in table]
+    given = [key for key in table.data if key in ("url", "git", "path", "pypi")]
     if len(given) > 1:
         _conflict(table, given[1], f"only one of {', '.join(f'`{key}`' for key in given)} can be given")
         return CondaSpec()
@@ -231,7 +231,7 @@ def read_spec(table: Table, *, inherited: bool = False, hidden: tuple[str, ...] 
         if key in table and kind != "git" and not inherited:
             _conflict(table, key, f"`{key}` only goes with `git`")
             return CondaSpec()
-    refs = [key for key in ("branch", "tag", "rev") if key in table]
+    refs = [key for key in table.data if key in ("branch", "tag", "rev")]
     if len(refs) > 1:
         _conflict(table, refs[1], f"only one of {', '.join(f'`{key}`' for key in refs)} can be given")
         return CondaSpec()
@@ -289,7 +289,7 @@ def read_location(table: Table, *, lfs: bool = True) -> SourceLocation | None:
     before = len(problems.errors)
     location = _read_location(table)
     table.finish()
-    given = [key for key in ("url", "git", "path", "pypi") if key in table]
+    given = [key for key in table.data if key in ("url", "git", "path", "pypi")]
     if not given and len(problems.errors) == before:
         problems.error("source", "no source is given", table.place, help="give one of `path`, `git`, `url` and `pypi`")
     elif len(given) > 1:
@@ -297,7 +297,7 @@ def read_location(table: Table, *, lfs: bool = True) -> SourceLocation | None:
     for key in ("branch", "tag", "rev", "lfs"):
         if key in table and "git" not in table:
             _conflict(table, key, f"`{key}` only goes with `git`")
-    refs = [key for key in ("branch", "tag", "rev") if key in table]
+    refs = [key for key in table.data if key in ("branch", "tag", "rev")]
     if len(refs) > 1:
         _conflict(table, refs[1], f"only one of {', '.join(f'`{key}`' for key in refs)} can be given")
     for key in ("sha256", "md5"):

@@ -185,6 +185,8 @@ def _read_dependencies(
                 if tables_only
                 else None,
             )
+            if tables_only:
+                break  # most likely all are commands: once is enough
     return tuple(found)
 
 

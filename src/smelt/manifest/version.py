@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import zip_longest
 
 _VERSION = re.compile(r"(?:\d+!)?[0-9A-Za-z]+(?:[._-]+[0-9A-Za-z]+)*[_-]*(?:\+[0-9A-Za-z]+(?:[._-][0-9A-Za-z]+)*)?")
+_DEEPEST = 50
 _OPERATORS = ("==", "!=", "<=", ">=", "<", ">", "=", "~=")
 _TOKEN = re.compile(r"\s*([(),|]|(?P<operator>[=!<>~]+)?\s*(?P<version>[0-9A-Za-z!._*+^$\\-]+)?)")
 
@@ -50,6 +51,8 @@ def version_spec_problem(text: str) -> str | None:
             if not wants_term:
                 return _spec_advice(text, "expected `,` or `|` before `(`")
             depth += 1
+            if depth > _DEEPEST:
+                return "a version spec is nested too deeply"
         elif token == ")":
             depth -= 1
             if wants_term or depth < 0:
