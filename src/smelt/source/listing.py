@@ -106,7 +106,8 @@ def expand_braces(glob: str) -> tuple[str, ...]:
     if found is None:
         return (glob,)
     head, tail = glob[: found.start()], glob[found.end() :]
-    return tuple(each for part in found[1].split(",") for each in expand_braces(f"{head}{part}{tail}"))
+    parts = (f"{head}{part}{tail}" for part in found[1].split(","))
+    return tuple(dict.fromkeys(each for part in parts for each in expand_braces(part)))
 
 
 _BRACES = re.compile(r"(?<!\\)\{([^{}]*,[^{}]*)\}")
