@@ -13,9 +13,10 @@ def conda_name(name: str) -> str:
 
 
 def conda_version(version: str) -> str:
-    """A PEP 440 version as a conda version (CEP 33), which orders the normal form in the same way.
+    """A PEP 440 version as a conda version (CEP 33): its normal form.
 
-    Raises InvalidVersion (a ValueError).
+    conda orders it in the same way, but for what is hardly ever mixed: ``1.0.dev1`` comes after ``1.0a1``, and
+    ``1.0a1`` is not ``1.0.0a1``. Raises InvalidVersion (a ValueError).
     """
     return str(Version(version))
 
