@@ -24,6 +24,7 @@ from smelt.tasks.shell.launch import (
     write,
 )
 from smelt.tasks.shell.parser import ShellSyntaxError, parse
+from smelt.tasks.shell.redirects import redirected
 from smelt.tasks.shell.state import Options, State
 from smelt.tasks.shell.syntax import (
     Assignment,
@@ -34,7 +35,6 @@ from smelt.tasks.shell.syntax import (
     Script,
     Sequence,
     Subshell,
-    Word,
 )
 
 BUILTINS: dict[str, Builtin] = SHELL_BUILTINS | FILE_BUILTINS
@@ -212,20 +212,18 @@ class _Shell:
         return run
 
     def _run_stage(self, stage: Command | Subshell, streams: Streams, *, tail: bool = False) -> int:
-        with self._redirected(stage.redirect, streams) as redirected:
-            if isinstance(redirected, int):
-                return redirected
+        with self._redirected(stage.redirect, streams) as result:
+            if isinstance(result, int):
+                return result
             if isinstance(stage, Command):
-                return self._run_command(stage, redirected, tail=tail)
+                return self._run_command(stage, result, tail=tail)
             shell = self.subshell()
             try:
-                code = shell.run_list(stage.script, redirected, settle=False)
+                code = shell.run_list(stage.script, result, settle=False)
             except ExitScript as stop:
                 code = stop.code
             self._background.extend(shell._background)
             return code
-
-    # redirects
 
     @contextmanager
     def _redirected(self, redirect: Redirect | None, streams: Streams) -> Generator[Streams | int]:
@@ -234,54 +232,17 @@ class _Shell:
             yield streams
             return
         opened: int | None = None
+        result = streams
         with self._explained(streams) as failure:
-            if isinstance(redirect.target, int):
-                target = self._descriptor(redirect, streams)
-            else:
-                target = opened = self._open(redirect, redirect.target, streams)
-            result = _apply(redirect, streams, target)
-        if failure.code:
-            if opened is not None:
-                os.close(opened)
-            yield failure.code
-            return
+            names: list[str] = []
+            if not isinstance(redirect.target, int):
+                names = expand_words((redirect.target,), self._scope(self.state, streams))
+            result, opened = redirected(redirect, names, streams, self.state.cwd)
         try:
-            yield result
+            yield failure.code or result
         finally:
             if opened is not None:
                 os.close(opened)
-
-    def _descriptor(self, redirect: Redirect, streams: Streams) -> int:
-        if redirect.operator == "<":
-            raise BuiltinError("input redirecting file descriptors is not implemented")
-        if redirect.target == 1:
-            return streams.stdout
-        if redirect.target == 2:
-            return streams.stderr
-        raise BuiltinError(
-            "output redirecting file descriptors beyond stdout and stderr is not implemented",
-        )
-
-    def _open(self, redirect: Redirect, target: Word, streams: Streams) -> int:
-        names = expand_words((target,), self._scope(self.state, streams))
-        if not names:
-            raise BuiltinError("redirect path must be 1 argument, but found 0")
-        if len(names) > 1:
-            text = " ".join(names)
-            raise BuiltinError(
-                f"redirect path must be 1 argument, but found {len(names)} ({text}). "
-                f'Did you mean to quote it (ex. "{text}")?'
-            )
-        path = os.devnull if names[0] == "/dev/null" else self.state.path(names[0])
-        flags = {
-            "<": os.O_RDONLY,
-            ">": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
-            ">>": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
-        }[redirect.operator]
-        try:
-            return os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
-        except OSError as error:
-            raise BuiltinError(f"error opening file for redirect ({path}). {error.strerror or error}") from error
 
     # commands
 
@@ -446,20 +407,6 @@ class _Scope:
 
     def match(self, characters: list[Character]) -> list[str] | None:
         return match_files(characters, self)
-
-
-def _apply(redirect: Redirect, streams: Streams, target: int) -> Streams:
-    if redirect.operator == "<":
-        if redirect.descriptor is not None:
-            raise BuiltinError("input redirects with file descriptors are not supported")
-        return Streams(target, streams.stdout, streams.stderr)
-    if redirect.descriptor == "both":
-        return Streams(streams.stdin, target, target)
-    if redirect.descriptor in (None, 1):
-        return Streams(streams.stdin, target, streams.stderr)
-    if redirect.descriptor == 2:
-        return Streams(streams.stdin, streams.stdout, target)
-    raise BuiltinError("only redirecting to stdout (1) and stderr (2) is supported")
 
 
 def _complain(streams: Streams, text: str) -> None:
