@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from smelt.build.cleanup import Cleanup
 from smelt.build.environment import output_folder
 from smelt.build.failure import build_error, metadata_error
 from smelt.build.freeze import freeze
@@ -18,7 +19,7 @@ from smelt.build.requirement import canonical
 from smelt.build.run import BuiltPackage, run_worker
 from smelt.build.store import Store
 from smelt.errors import BuildError, ErrorGroup, SmeltError
-from smelt.fs import cache_root, hold, remove_tree
+from smelt.fs import cache_root, hold
 from smelt.scheduler.cancellation import Cancellation
 from smelt.scheduler.graph import run_graph
 from smelt.types import CondaRecord, digest_json
@@ -46,19 +47,24 @@ def build_all(
     what freezing and storing raise. An interrupt leaves no process and no partial file.
     """
     unique = {node.key: node for node in nodes}
+    cleanup = Cleanup(work_root)
     builder = _Builder(
         store=store,
         reporter=_Serial(reporter),
-        work_root=work_root,
+        work_root=work_root.resolve(),
         rebuild=rebuild,
-        package_cache=package_cache or cache_root(),
+        package_cache=(package_cache or cache_root()).absolute(),
+        cleanup=cleanup,
     )
-    result = run_graph(
-        {key: builder.job(node) for key, node in unique.items()},
-        {key: node.needs for key, node in unique.items()},
-        slots=max(jobs, 1),
-        keep_going=keep_going,
-    )
+    try:
+        result = run_graph(
+            {key: builder.job(node) for key, node in unique.items()},
+            {key: node.needs for key, node in unique.items()},
+            slots=max(jobs, 1),
+            keep_going=keep_going,
+        )
+    finally:
+        cleanup.close()
     if not result.failures:
         return {key: result.values[key] for key in unique}
     errors: list[SmeltError] = []
@@ -76,13 +82,21 @@ class _Builder:
     """What the jobs of one run share."""
 
     def __init__(
-        self, *, store: Store, reporter: _Serial, work_root: Path, rebuild: frozenset[str], package_cache: Path
+        self,
+        *,
+        store: Store,
+        reporter: _Serial,
+        work_root: Path,
+        rebuild: frozenset[str],
+        package_cache: Path,
+        cleanup: Cleanup,
     ) -> None:
         self._store = store
         self._reporter = reporter
         self._work_root = work_root
         self._rebuild = rebuild
         self._package_cache = package_cache
+        self._cleanup = cleanup
         self._records: dict[str, CondaRecord] = {}
 
     def job(self, node: BuildNode):
@@ -116,12 +130,12 @@ class _Builder:
     def _build(self, node: BuildNode, stored: Artifact | None, cancellation: Cancellation, started: float) -> Artifact:
         self._reporter.started(node)
         spec = freeze(node, self._inputs(node))
-        folder = self._work_root.resolve() / _work_name(node)
+        folder = self._work_root / _work_name(node)
         placement = Placement(
             folder=folder,
             output=_output_folder(folder, node),
             checkout=node.checkout.folder,
-            package_cache=self._package_cache.absolute(),
+            package_cache=self._package_cache,
         )
         with hold(folder.with_name(f"{folder.name}.lock"), f"building {node.label}"):
             try:
@@ -136,7 +150,7 @@ class _Builder:
                 _compare(node, built.index)
                 artifact = self._store.put(node, built.archive, built.index, placement.log)
             finally:
-                remove_tree(folder)
+                self._cleanup.discard(folder)
         if stored is not None and stored.record.sha256 != artifact.record.sha256:
             self._reporter.warning(
                 f"{node.label} is not reproducible: it was built again from equal inputs and differs from before"
