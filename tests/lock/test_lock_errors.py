@@ -99,7 +99,8 @@ CHANGES = {
     "platform twice": ("- name: linux-64\n", "- name: gpu\n  subdir: linux-64\n", "is there twice"),
     "two sources": ("      path: ../inner\n", "      path: ../inner\n      git: https://x.example\n", "exactly one of"),
     "no commit": ("    rev: 0123456789abcdef0123456789abcdef01234567\n", "", "rev is missing"),
-    "not an archive": ("linux-64/odd-1.0-0.conda\n  s", "odd\n  name: odd\n  s", "is missing"),
+    "not an archive": ("linux-64/odd-1.0-0.conda\n  s", "odd\n  name: odd\n  s", "not the address of a package"),
+    "no subdir": ("  subdir: linux-64\n  channel: https", "  channel: https", "subdir is missing, and the address"),
     "no channels": ("    channels:\n", "    canals:\n", "channels is missing"),
     "no packages": ("packages:\n- conda", "parcels:\n- conda", "packages is missing"),
 }  # fmt: skip

@@ -100,15 +100,17 @@ def required(fields: Mapping[str, object], key: str, path: str) -> object:
 def convert_fields(
     value: object, table: Mapping[str, Convert], path: str, *, near: str | None = None
 ) -> dict[str, object]:
-    """The known fields of a mapping, each converted; null counts as absent."""
+    """The known fields of a mapping, each converted; null counts as absent, other keys are passed over."""
+    if type(value) is not dict:
+        raise WrongValue(path, f"must be a mapping, not {_kind(value)}", near=near)
     found: dict[str, object] = {}
-    for key, item in mapping(value, path).items():
-        convert = table.get(key)
-        if convert is not None and item is not None:
-            try:
+    try:
+        for key, item in cast("dict[str, object]", value).items():
+            convert = table.get(key)
+            if convert is not None and item is not None:
                 found[key] = convert(item, key)
-            except WrongValue as error:
-                raise WrongValue(f"{path}.{error.path}", error.problem, near=near or error.near) from None
+    except WrongValue as error:
+        raise WrongValue(f"{path}.{error.path}", error.problem, near=near or error.near) from None
     return found
 
 

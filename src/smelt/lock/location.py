@@ -8,7 +8,7 @@ Source: ``rattler_lock``, ``utils/derived_fields`` and ``url_or_path``; ``file_u
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from smelt.types import KNOWN_PLATFORMS
 
@@ -23,8 +23,7 @@ _RESERVED = re.compile(rb'[\x00-\x20"#%/<>?`{}\x7f-\xff]')
 _MAX_BUILD_NUMBER = 2**64 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(NamedTuple):
     """What a location tells. ``name``, ``version`` and ``build`` are None together."""
 
     file_name: str | None
@@ -47,9 +46,7 @@ def derive(location: str) -> Derived:
         archive = _split_archive(file_name)
         name, version, build = archive or (None, None, None)
         return Derived(file_name if archive else None, name, version, build, None, None)
-    address = location
-    for mark in ("#", "?"):
-        address = address.partition(mark)[0]
+    address = location.partition("#")[0].partition("?")[0] if "#" in location or "?" in location else location
     folder, _, file_name = address.rpartition("/")
     base, _, subdir = folder.rpartition("/")
     archive = _split_archive(file_name)
@@ -85,11 +82,6 @@ def derive_noarch(subdir: str, build: str) -> str | None:
     if subdir != "noarch":
         return None
     return "python" if "py" in build else "generic"
-
-
-def is_archive_name(file_name: str) -> bool:
-    """Whether ``file_name`` is that of a package: ``name-version-build`` with a known extension."""
-    return _split_archive(file_name) is not None
 
 
 def to_address(location: str) -> str:

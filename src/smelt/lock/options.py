@@ -5,7 +5,11 @@ from __future__ import annotations
 from smelt.workspace.model import EffectiveEnvironment
 
 _STRATEGIES = {"highest": "highest", "lowest": "lowest-version", "lowest-direct": "lowest-version-direct"}
-DEFAULTS = {"strategy": "highest", "channel-priority": "strict"}
+DEFAULTS = {
+    "strategy": "highest",
+    "channel-priority": "strict",
+    "pypi-prerelease-mode": "if-necessary-or-explicit",
+}
 
 
 def solve_options(effective: EffectiveEnvironment) -> dict[str, str]:
@@ -17,5 +21,6 @@ def solve_options(effective: EffectiveEnvironment) -> dict[str, str]:
     options = {
         "strategy": _STRATEGIES[effective.solve_strategy],
         "channel-priority": effective.channel_priority,
+        "pypi-prerelease-mode": effective.pypi_options.prerelease_mode or DEFAULTS["pypi-prerelease-mode"],
     }
     return {key: value for key, value in options.items() if value != DEFAULTS[key]}

@@ -24,7 +24,7 @@ from smelt.lock.fields import (
     strings_by_name,
     timestamp,
 )
-from smelt.lock.location import derive, derive_build_number, derive_noarch, is_archive_name, to_address
+from smelt.lock.location import derive, derive_build_number, derive_noarch, to_address
 from smelt.lock.model import BuildSource, PypiPackage, Reference, SourcePackage
 from smelt.types import CondaRecord, GitReference, RunExports, SourceLocation
 
@@ -91,15 +91,14 @@ def conda_record(data: Mapping[str, object], location: str, path: str) -> CondaR
     """An entry ``conda: location``, with what the location tells filled in."""
     fields = convert_fields(data, _CONDA, path, near=location)
     derived = derive(location)
-    for key in ("name", "version", "subdir", "file_name", "channel"):
-        if key not in fields:
-            fields[key] = getattr(derived, key)
-    for key in ("name", "version", "subdir", "file_name"):
-        if fields[key] is None:
-            problem = "is missing, and the address does not tell it"
-            raise WrongValue(f"{path}.{key}", problem, near=location)
-    if not is_archive_name(location.replace("\\", "/").rsplit("/", 1)[-1].partition("#")[0].partition("?")[0]):
+    if derived.file_name is None:
         raise WrongValue(f"{path}.conda", f"{location!r} is not the address of a package archive", near=location)
+    told = (("name", derived.name), ("version", derived.version), ("subdir", derived.subdir))
+    for key, value in (*told, ("file_name", derived.file_name), ("channel", derived.channel)):
+        if key not in fields:
+            if value is None and key != "channel":
+                raise WrongValue(f"{path}.{key}", "is missing, and the address does not tell it", near=location)
+            fields[key] = value
     build = cast("str", fields.setdefault("build", derived.build or ""))
     if "build_number" not in fields:
         fields["build_number"] = derive_build_number(build)

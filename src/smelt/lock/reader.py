@@ -141,7 +141,9 @@ class _Reader:
         found: dict[Reference, LockedPackage] = {}
         for index, item in enumerate(items(value, "packages")):
             path = f"packages[{index}]"
-            data = mapping(item, path)
+            if type(item) is not dict:
+                raise WrongValue(path, "must be a mapping")
+            data = cast("dict[str, object]", item)
             reference = self._reference(data, path)
             if reference.kind == "conda":
                 found[reference] = conda_record(data, reference.value, path)

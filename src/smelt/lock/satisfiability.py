@@ -14,11 +14,12 @@ from types import MappingProxyType
 from typing import Protocol
 
 from smelt.errors import NotSupportedError
-from smelt.lock.model import Lock, LockedEnvironment, LockedPackage, LockedPlatform, PypiPackage, SourcePackage
+from smelt.lock.model import Lock, LockedEnvironment, LockedPackage, PypiPackage, SourcePackage
 from smelt.lock.options import DEFAULTS, solve_options
+from smelt.lock.platforms import align, find_row, identity, listed, locked_identity, locked_row
 from smelt.lock.walk import Matching, Problem, Walk
 from smelt.text import Place
-from smelt.types import CondaRecord, VirtualPackage, default_virtual_packages
+from smelt.types import CondaRecord, VirtualPackage
 from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
 
 
@@ -72,8 +73,10 @@ class Checks:
 def check(workspace: Workspace, lock: Lock, checks: Checks) -> tuple[Mismatch, ...]:
     """Every reason why ``lock`` does not fit ``workspace``, at most one per environment and platform.
 
-    Raises NotSupportedError for PyPI requirements, and what the matcher raises for invalid specs.
+    Raises NotSupportedError for PyPI requirements and ``dev`` dependencies, and what the matcher raises for
+    specs that are not valid.
     """
+    lock = align(lock, workspace)
     matching = Matching(checks.matcher)
     found: list[Mismatch] = []
     for name in workspace.environments:
@@ -96,7 +99,8 @@ def check_target(
 ) -> Mismatch | None:
     """Why one environment on one platform does not fit, or None. ``channels``: if others than its own count.
 
-    Platforms that the environment no longer has, removed environments and solve groups are seen by ``check`` only.
+    ``lock`` has the platform names of the workspace (``smelt.lock.platforms.align``). Platforms that the
+    environment no longer has, removed environments and solve groups are seen by ``check`` only.
     """
     environment, platform = effective.environment.name, effective.platform.name
     locked = lock.environments.get(environment)
@@ -112,7 +116,7 @@ def check_target(
     if problem is not None:
         whole = problem.code != "exclude-newer" and problem.code != "platform-definition"
         return _mismatch(environment, None if whole else platform, problem)
-    row = locked_platform(lock, locked, effective.platform)
+    row = locked_row(lock, locked, effective.platform)
     packages = lock.packages_of(environment, row) if row is not None else ()
     problem = _package_problem(effective, lock, packages or (), checks, matching or Matching(checks.matcher))
     return _mismatch(environment, platform, problem) if problem is not None else None
@@ -129,21 +133,6 @@ def outdated(workspace: Workspace, mismatches: Sequence[Mismatch]) -> frozenset[
         platforms = {platform for environment, platform in pairs if environment in members}
         pairs.update((member, p) for member in members for p in platforms if (member, p) in workspace.effective)
     return frozenset(pairs)
-
-
-def locked_platform(lock: Lock, locked: LockedEnvironment, platform: WorkspacePlatform) -> str | None:
-    """The name under which ``platform`` is in the lock.
-
-    Locks before version 7 know platforms only by their subdir: such a row counts for every platform of that
-    subdir, unless it says that it was solved for other virtual packages.
-    """
-    if platform.name in locked.packages:
-        return platform.name
-    row = _platform(lock, platform.subdir)
-    if row is None or platform.subdir not in locked.packages:
-        return None
-    known = {_virtual(text) for text in row.virtual_packages}
-    return row.name if not known or known >= {_normal(package) for package in platform.virtual_packages} else None
 
 
 def _check_environment(
@@ -210,7 +199,7 @@ def _extra_platforms(
 
 
 def _platform_problem(lock: Lock, locked: LockedEnvironment, platform: WorkspacePlatform) -> Problem | None:
-    row = _platform(lock, platform.name)
+    row = find_row(lock, platform.name)
     if row is None or row.name not in locked.packages:
         return None
     if row.subdir != platform.subdir:
@@ -218,44 +207,23 @@ def _platform_problem(lock: Lock, locked: LockedEnvironment, platform: Workspace
             "platform-definition",
             f"the platform '{platform.name}' is a {platform.subdir}, the lock file was solved for {row.subdir}",
         )
-    # The defaults of a subdir are no one's wish: only what differs from them counts, in any order.
-    defaults = {_normal(package) for package in default_virtual_packages(platform.subdir)}
-    wanted = {_normal(package) for package in platform.virtual_packages} - defaults
-    have = {_virtual(text) for text in row.virtual_packages} - defaults
+    wanted, have = identity(platform), locked_identity(row)
     if wanted == have:
         return None
     return Problem(
         "platform-definition",
-        f"the platform '{platform.name}' declares the virtual packages [{_listed(wanted)}], "
-        f"the lock file was solved with [{_listed(have)}]",
-    )
-
-
-def _platform(lock: Lock, name: str) -> LockedPlatform | None:
-    return next((row for row in lock.platforms if row.name == name), None)
-
-
-def _virtual(text: str) -> tuple[str, str, str]:
-    return _normal(VirtualPackage.parse(text))
-
-
-def _normal(package: VirtualPackage) -> tuple[str, str, str]:
-    version = package.version or "0"
-    while version.endswith(".0"):
-        version = version[:-2]
-    return package.name.lower(), version, package.build or "0"
-
-
-def _listed(packages: set[tuple[str, str, str]]) -> str:
-    return ", ".join(
-        f"{name}={version}" if build == "0" else f"{name}={version}={build}"
-        for name, version, build in sorted(packages)
+        f"the platform '{platform.name}' declares the virtual packages [{listed(wanted)}], "
+        f"the lock file was solved with [{listed(have)}]",
     )
 
 
 def _option_problem(locked: LockedEnvironment, effective: EffectiveEnvironment) -> Problem | None:
     wanted = {**DEFAULTS, **solve_options(effective)}
-    titles = {"strategy": "strategy", "channel-priority": "channel priority"}
+    titles = {
+        "strategy": "strategy",
+        "channel-priority": "channel priority",
+        "pypi-prerelease-mode": "PyPI prerelease mode",
+    }
     for key, default in DEFAULTS.items():
         have = locked.options.get(key, default)
         if have != wanted[key]:
@@ -269,22 +237,46 @@ def _option_problem(locked: LockedEnvironment, effective: EffectiveEnvironment) 
 def _cutoff_problem(
     lock: Lock, locked: LockedEnvironment, effective: EffectiveEnvironment, checks: Checks
 ) -> Problem | None:
-    if effective.exclude_newer is None:
+    cutoffs = _Cutoffs(effective, checks)
+    if not cutoffs.any:
         return None
-    meaning = checks.cutoff(effective.exclude_newer)
-    moment = checks.now - meaning if isinstance(meaning, timedelta) else meaning
-    limit = moment.timestamp() * 1000
-    row = locked_platform(lock, locked, effective.platform)
+    row = locked_row(lock, locked, effective.platform)
     for reference in locked.packages[row] if row is not None else ():
         package = lock.packages[reference]
-        if isinstance(package, CondaRecord) and package.timestamp is not None and package.timestamp > limit:
+        if not isinstance(package, CondaRecord) or package.timestamp is None:
+            continue
+        limit = cutoffs.of(package)
+        if limit is not None and package.timestamp > limit.timestamp() * 1000:
             made = datetime.fromtimestamp(package.timestamp / 1000, tz=UTC)
             return Problem(
                 "exclude-newer",
                 f"the locked package '{package.name}' is of {_moment(made)}, "
-                f"which is newer than the cut-off {_moment(moment)}",
+                f"which is newer than the cut-off {_moment(limit)}",
             )
     return None
+
+
+class _Cutoffs:
+    """The cut-off date of each package: its own, else that of its channel, else that of the environment."""
+
+    def __init__(self, effective: EffectiveEnvironment, checks: Checks) -> None:
+        def moment(text: str) -> datetime:
+            meaning = checks.cutoff(text)
+            return checks.now - meaning if isinstance(meaning, timedelta) else meaning
+
+        self._all = moment(effective.exclude_newer) if effective.exclude_newer is not None else None
+        self._packages = {name.lower(): moment(text) for name, text in effective.package_cutoffs.items()}
+        self._channels = {url.rstrip("/"): moment(text) for url, text in effective.channel_cutoffs.items()}
+
+    @property
+    def any(self) -> bool:
+        return self._all is not None or bool(self._packages) or bool(self._channels)
+
+    def of(self, package: CondaRecord) -> datetime | None:
+        own = self._packages.get(package.name.lower())
+        if own is None and package.channel is not None:
+            own = self._channels.get(package.channel.rstrip("/"))
+        return own if own is not None else self._all
 
 
 def _moment(moment: datetime) -> str:
@@ -309,6 +301,11 @@ def _package_problem(
     problem = walk.constraints(effective.constraints) or walk.requirements(effective.dependencies)
     if problem is not None:
         return problem
+    if effective.dev:
+        raise NotSupportedError(
+            f"environment '{effective.environment.name}' has development dependencies "
+            f"({', '.join(effective.dev)}), which cannot be checked against a lock file yet"
+        )
     if effective.pypi_dependencies:
         names = ", ".join(effective.pypi_dependencies)
         raise NotSupportedError(
@@ -351,7 +348,7 @@ def _group_mismatch(
     chosen: dict[tuple[str, str], tuple[str, str]],
 ) -> Mismatch | None:
     locked = lock.environments[member]
-    row = locked_platform(lock, locked, platform)
+    row = locked_row(lock, locked, platform)
     for reference in locked.packages[row] if row is not None else ():
         package = lock.packages[reference]
         key = (package.name.lower(), "pypi" if reference.kind == "pypi" else "conda")

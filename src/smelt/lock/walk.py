@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from smelt.lock.model import Lock, SourceLock, SourcePackage
@@ -16,7 +16,6 @@ from smelt.workspace.model import Dependency
 if TYPE_CHECKING:
     from smelt.lock.satisfiability import Matcher
 
-_ENVIRONMENT = "<environment>"
 LockedConda = CondaRecord | SourcePackage
 
 
@@ -34,27 +33,42 @@ class Matching:
 
     def __init__(self, matcher: Matcher) -> None:
         self._matcher = matcher
+        # Records and packages are frozen and kept alive here, so their identity can stand for them.
         self._answers: dict[tuple[str, int], tuple[bool, CondaRecord]] = {}
+        self._fitting: set[tuple[str, int]] = set()
         self._parsed: dict[str, Requirement] = {}
+        self._depends: dict[int, tuple[LockedConda, tuple[Requirement, ...]]] = {}
         self._sources: dict[int, tuple[SourcePackage, CondaRecord | None]] = {}
 
     def parse(self, text: str) -> Requirement:
-        """A requirement in MatchSpec text."""
+        """A requirement in MatchSpec text. Raises ValueError."""
         known = self._parsed.get(text)
         if known is None:
             known = self._parsed[text] = parse_requirement(text)
         return known
 
+    def depends(self, package: LockedConda) -> tuple[Requirement, ...]:
+        """The requirements of a package, without its extras. Raises ValueError."""
+        known = self._depends.get(id(package))
+        if known is None:
+            known = self._depends[id(package)] = (package, tuple(map(self.parse, package.depends)))
+        return known[1]
+
+    def known_to_fit(self, requirement: Requirement, record: LockedConda | None) -> bool:
+        """Whether ``record`` is a binary of which ``matches`` has said before that it satisfies ``requirement``."""
+        return (requirement.text, id(record)) in self._fitting
+
     def matches(self, requirement: Requirement, record: CondaRecord) -> bool:
         """Whether a record satisfies a requirement."""
-        quick = requirement.quick.matches(record.version, record.build) if requirement.quick is not None else None
-        if quick is not None:
-            return quick and record.name.lower() == requirement.name
-        # Records are frozen and kept alive here, so their identity can stand for them.
         key = (requirement.text, id(record))
         known = self._answers.get(key)
         if known is None:
-            known = self._answers[key] = (self._matcher.matches(requirement.text, record), record)
+            quick = requirement.quick.matches(record.version, record.build) if requirement.quick is not None else None
+            if quick is None:
+                quick = self._matcher.matches(requirement.text, record)
+            known = self._answers[key] = (quick and record.name.lower() == requirement.name, record)
+            if known[0]:
+                self._fitting.add(key)
         return known[0]
 
     def matches_virtual(self, requirement: Requirement, package: VirtualPackage) -> bool:
@@ -101,6 +115,22 @@ def _as_record(package: SourcePackage, own: SourceLock | None) -> CondaRecord | 
     )
 
 
+def _origin(package: LockedConda | None) -> str:
+    """Who requires something, in messages; None is the environment itself."""
+    if package is None:
+        return "<environment>"
+    return package.file_name if isinstance(package, CondaRecord) else f"{package.name} @ {package.location}"
+
+
+def _unsatisfied(text: str, origin: str) -> Problem:
+    return Problem("unsatisfied", f"the requirement '{text}' could not be satisfied (required by '{origin}')")
+
+
+def _solver_view(package: VirtualPackage) -> VirtualPackage:
+    # Declared (and locked) as ``__archspec=0=x86_64``, solved with as ``__archspec 1 x86_64``.
+    return replace(package, version="1") if package.name == "__archspec" else package
+
+
 class Walk:
     """One environment on one platform: ``conda`` maps normalised names to its locked packages."""
 
@@ -114,7 +144,7 @@ class Walk:
     ) -> None:
         self._conda = conda
         self._lock = lock
-        self._virtual = {package.name: package for package in virtual_packages}
+        self._virtual = {package.name: _solver_view(package) for package in virtual_packages}
         self._matching = matching
         self._source_records = source_records
         # Per package what is still to be followed ("" is the package itself), and the extras that are or were.
@@ -150,9 +180,9 @@ class Walk:
                 continue
             text = describe(name, spec)
             problem = (
-                self._need_source(requirement, spec.location, ".", text, _ENVIRONMENT)
+                self._need_source(requirement, spec.location, ".", text, _origin(None))
                 if spec.location is not None
-                else self._need(requirement, text, _ENVIRONMENT)
+                else self._need(requirement, text, None)
             )
             if problem is not None:
                 return Problem(problem.code, problem.reason, dependency.place)
@@ -213,29 +243,32 @@ class Walk:
 
     def _depends_of(self, name: str, waiting: list[str]) -> Problem | None:
         package = self._conda[name]
-        source = isinstance(package, SourcePackage)
-        origin = f"{package.name} @ {package.location}" if source else package.file_name
         extras = self._visited[name]
-        texts = [*(package.depends if "" in extras else ())]
-        for extra in sorted(extras):
-            texts += package.extra_depends.get(extra, ()) if extra else ()
+        try:
+            requirements = self._matching.depends(package) if "" in extras else ()
+            if len(extras) > 1 or not requirements:
+                more = [text for extra in sorted(extras) if extra for text in package.extra_depends.get(extra, ())]
+                requirements = (*requirements, *map(self._matching.parse, more))
+        except ValueError as error:
+            return Problem("unsatisfied", f"{error} (required by '{_origin(package)}')")
         extras.clear()
-        for text in texts:
-            try:
-                requirement = self._matching.parse(text)
-            except ValueError as error:
-                return Problem("unsatisfied", f"{error} (required by '{origin}')")
+        from_source: Mapping[str, SourceLocation] = package.source_depends if isinstance(package, SourcePackage) else {}
+        fits = self._matching.known_to_fit
+        for requirement in requirements:
             if requirement.condition is not None and not self._holds(requirement.condition):
                 continue
-            location = package.source_depends.get(requirement.name) if source else None
-            problem = (
-                self._need_source(requirement, location, folder_of(package), text, origin)
-                if location is not None and source
-                else self._need(requirement, text, origin)
-            )
-            if problem is not None:
-                return problem
-            self._visit(requirement, waiting)
+            needed = requirement.name
+            if needed in from_source:
+                base = folder_of(package) if isinstance(package, SourcePackage) else "."
+                problem = self._need_source(requirement, from_source[needed], base, requirement.text, _origin(package))
+                if problem is not None:
+                    return problem
+            elif not fits(requirement, self._conda.get(needed)):
+                problem = self._need(requirement, requirement.text, package)
+                if problem is not None:
+                    return problem
+            if needed not in self._visited or requirement.extras:
+                self._visit(requirement, waiting)
         return None
 
     def _visit(self, requirement: Requirement, waiting: list[str]) -> None:
@@ -254,17 +287,18 @@ class Walk:
         if first or new:
             waiting.append(name)
 
-    def _need(self, requirement: Requirement, text: str, origin: str) -> Problem | None:
+    def _need(self, requirement: Requirement, text: str, by: LockedConda | None) -> Problem | None:
         package = self._conda.get(requirement.name)
-        unsatisfied = Problem(
-            "unsatisfied", f"the requirement '{text}' could not be satisfied (required by '{origin}')"
-        )
         if package is None:
             virtual = self._virtual.get(requirement.name)
-            return None if virtual is not None and self._matching.matches_virtual(requirement, virtual) else unsatisfied
-        if isinstance(package, CondaRecord):
-            return None if self._matching.matches(requirement, package) else unsatisfied
-        return self._matches_source(requirement, package, unsatisfied)
+            if virtual is not None and self._matching.matches_virtual(requirement, virtual):
+                return None
+        elif isinstance(package, CondaRecord):
+            if self._matching.matches(requirement, package):
+                return None
+        else:
+            return self._matches_source(requirement, package, text, _origin(by))
+        return _unsatisfied(text, _origin(by))
 
     def _need_source(
         self, requirement: Requirement, location: SourceLocation, base: str, text: str, origin: str
@@ -284,13 +318,11 @@ class Walk:
                 "source-location",
                 f"the locked source package '{package.name}' does not match the requested one: {why}",
             )
-        return self._matches_source(
-            requirement,
-            package,
-            Problem("unsatisfied", f"the requirement '{text}' could not be satisfied (required by '{origin}')"),
-        )
+        return self._matches_source(requirement, package, text, origin)
 
-    def _matches_source(self, requirement: Requirement, package: SourcePackage, unsatisfied: Problem) -> Problem | None:
+    def _matches_source(
+        self, requirement: Requirement, package: SourcePackage, text: str, origin: str
+    ) -> Problem | None:
         if requirement.any_version:
             return None
         record = self._source_record(package)
@@ -300,7 +332,7 @@ class Walk:
                 f"the lock file does not say which version the source package '{package.name}' has, "
                 f"and '{requirement.text}' is required",
             )
-        return None if self._matching.matches(requirement, record) else unsatisfied
+        return None if self._matching.matches(requirement, record) else _unsatisfied(text, origin)
 
     def _source_record(self, package: SourcePackage) -> CondaRecord | None:
         own = self._lock.sources.get(package.identifier)
