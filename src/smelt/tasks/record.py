@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from smelt.errors import TaskError
 from smelt.fs import write_bytes
 from smelt.source import stats
 from smelt.tasks import warm
@@ -46,7 +47,8 @@ def write_warm_record(
 
     Nothing is written for what only running it can tell: a script that is more than one command, a task with
     inputs or outputs, a command that is read through ``#!/usr/bin/env``; nor while a file is so new that its stats
-    do not tell whether it changed since. Never raises for a folder that cannot be written.
+    do not tell whether it changed since. Raises nothing of its own: what is wrong with a task,
+    ``run_plan`` explains.
     """
     parsed = warm.command_line(list(argv))
     if parsed is None or sys.platform == "win32" or not plan.tasks:
@@ -58,7 +60,10 @@ def write_warm_record(
     commands: list[FinalCommand] = []
     for task in plan.tasks:
         source = clean_environments if task.clean_env and clean_environments is not None else environments
-        command = final_command(parse(task.script), start_state(task, source[task.environment], init_cwd))
+        try:
+            command = final_command(parse(task.script), start_state(task, source[task.environment], init_cwd))
+        except TaskError:
+            return False  # `run_plan` explains it
         if command is None or command.reads & warm.VOLATILE - {"PWD"}:
             return False
         commands.append(command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from smelt.tasks.shell.builtins import SHELL_BUILTINS, Builtin, BuiltinError, Ca
 from smelt.tasks.shell.expand import ExpansionError, expand_text, expand_words, match_files
 from smelt.tasks.shell.files import FILE_BUILTINS
 from smelt.tasks.shell.globs import Character
-from smelt.tasks.shell.jobs import Jobs, Stopped
+from smelt.tasks.shell.jobs import Background, Jobs, Stopped
 from smelt.tasks.shell.launch import (
     WINDOWS,
     LaunchError,
@@ -63,30 +62,6 @@ def run_script(
             return shell.settle(stop.code)
 
 
-class _Background:
-    """A part of a script that runs in a thread of its own."""
-
-    def __init__(self, run: Callable[[], int]) -> None:
-        self.code = 1
-        self._error: BaseException | None = None
-        self._run = run
-        self._thread = threading.Thread(target=self._main, daemon=True)
-        self._thread.start()
-
-    def _main(self) -> None:
-        try:
-            self.code = self._run()
-        except BaseException as error:  # noqa: BLE001 - raised again in `join`, in the thread that waits
-            self._error = error
-
-    def join(self) -> int:
-        """Wait for its end and give its exit code; what it raised is raised here."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self.code
-
-
 class _Shell:
     """One (sub)shell: its state, and how commands run in it."""
 
@@ -94,7 +69,7 @@ class _Shell:
         self.state = state
         self.jobs = jobs
         self._before_replacing = before_replacing
-        self._background: list[_Background] = []
+        self._background: list[Background] = []
 
     def subshell(self, *, jobs: Jobs | None = None) -> _Shell:
         """A shell with a copy of the state."""
@@ -138,7 +113,7 @@ class _Shell:
                 self.jobs.fail(code)
             return shell.settle(code)
 
-        self._background.append(_Background(run))
+        self._background.append(Background(run))
 
     def run_sequence(self, sequence: Sequence, streams: Streams, *, tail: bool = False) -> int:
         """Run a chain, a pipeline or an assignment."""
@@ -172,7 +147,7 @@ class _Shell:
         return int(code == 0) if pipeline.negated else code
 
     def _run_stages(self, pipeline: Pipeline, streams: Streams) -> int:
-        earlier: list[_Background] = []
+        earlier: list[Background] = []
         source: int | None = None
         *first, last = pipeline.stages
         for stage, with_errors in zip(first, pipeline.with_errors, strict=True):
@@ -182,7 +157,7 @@ class _Shell:
                 stdout=writer,
                 stderr=writer if with_errors else streams.stderr,
             )
-            earlier.append(_Background(self._stage_in_thread(stage, stage_streams, source, writer)))
+            earlier.append(Background(self._stage_in_thread(stage, stage_streams, source, writer)))
             source = reader
         assert source is not None
         last_streams = Streams(stdin=source, stdout=streams.stdout, stderr=streams.stderr)
@@ -352,7 +327,7 @@ class _Shell:
                 chunks.append(chunk)
             return 0
 
-        collector = _Background(collect)
+        collector = Background(collect)
         shell = _Shell(state.copy(), jobs, self._before_replacing)
         try:
             shell.run_list(script, Streams(streams.stdin, writer, streams.stderr))

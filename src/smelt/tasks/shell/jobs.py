@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -161,6 +161,30 @@ class Jobs:
                 process.terminate()
             else:
                 process.send_signal(number)
+
+
+class Background:
+    """A part of a script that runs in a thread of its own."""
+
+    def __init__(self, run: Callable[[], int]) -> None:
+        self.code = 1
+        self._error: BaseException | None = None
+        self._run = run
+        self._thread = threading.Thread(target=self._main, daemon=True)
+        self._thread.start()
+
+    def _main(self) -> None:
+        try:
+            self.code = self._run()
+        except BaseException as error:  # noqa: BLE001 - raised again in `join`, in the thread that waits
+            self._error = error
+
+    def join(self) -> int:
+        """Wait for its end and give its exit code; what it raised is raised here."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self.code
 
 
 def _is_terminal(descriptor: int) -> bool:
