@@ -74,7 +74,7 @@ def test_real_workspaces_fit_their_locks(corpus: Path) -> None:
     """Every environment and platform has an answer; those that do not fit are known."""
     answers: dict[str, int] = {}
     misfits: set[tuple[str, str]] = set()
-    for path in sorted(corpus.rglob("pixi.lock"))[::2]:
+    for path in sorted(corpus.rglob("pixi.lock"))[::3]:
         manifest = manifest_of(path.parent)
         if "conformance" in path.parts or manifest is None:
             continue
@@ -95,7 +95,7 @@ def test_real_workspaces_fit_their_locks(corpus: Path) -> None:
             answers[code] = answers.get(code, 0) + 1
             if found is not None:
                 misfits.add((path.parent.name, code))
-    assert answers["fits"] >= 300
+    assert answers["fits"] >= 150
     # Sources of which the lock tells no version, and one lock that was made for other channels.
     assert {code for _, code in misfits} <= {"source-unknown", "channels"}, misfits
 

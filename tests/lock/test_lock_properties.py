@@ -173,7 +173,7 @@ def locks(draw: st.DrawFn) -> Lock:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(locks())
 def test_reading_undoes_writing(lock: Lock) -> None:
     text = to_text(lock)

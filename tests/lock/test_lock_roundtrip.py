@@ -172,7 +172,7 @@ def test_corpus_is_written_as_rattler_writes_it(corpus: Path, tmp_path: Path) ->
     for number, path in enumerate(locks(corpus)):
         lock = read(path)
         versions.add(lock.version)
-        if lock.version < 7 and number % 4:
+        if lock.version < 7 and number % 8:
             continue  # reading it already goes through rattler
         text = to_text(lock)
         theirs = rewritten(path, tmp_path)
@@ -187,7 +187,7 @@ def test_corpus_is_written_as_rattler_writes_it(corpus: Path, tmp_path: Path) ->
 
 def test_corpus_says_what_rattler_says(corpus: Path) -> None:
     """Every record with all its fields, environments and platforms, against rattler's own reader."""
-    for path in list(locks(corpus))[::3]:
+    for path in list(locks(corpus))[::5]:
         ours, theirs = read(path), LockFile.from_path(path)
         assert sorted(ours.environments) == sorted(name for name, _ in theirs.environments())
         for name, environment in theirs.environments():
