@@ -176,7 +176,8 @@ def test_pypi(tmp_path: Path) -> None:
         tmp_path,
         '[workspace]\nchannels = []\nplatforms = ["linux-64"]\npypi-options = { index-url = "https://base.example", '
         'extra-index-urls = ["https://x.example"], no-build = ["a"] }\n[pypi-dependencies]\n'
-        'My_Pkg = { version = ">=1", extras = ["e"] }\n[feature.f.pypi-dependencies]\nmy-pkg = "<2"\nlocal = { path = "l", editable = true }\n'
+        'My_Pkg = { version = ">=1", extras = ["e"] }\n[feature.f.pypi-dependencies]\nmy-pkg = "<2"\n'
+        'local = { path = "l", editable = true }\n'
         '[feature.f.pypi-options]\nindex-url = "https://f.example"\nno-build = true\n'
         'extra-index-urls = ["https://y.example", "https://x.example"]\n[environments]\ne = ["f"]\n',
     )

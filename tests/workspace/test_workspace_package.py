@@ -53,9 +53,11 @@ def test_all_fields(workspace: Workspace) -> None:
         '[package]\nname = "p"\nversion = "1.2"\nauthors = ["me"]\npublish = true\nhomepage = "https://h.example"\n'
         '[package.build]\nbackend = { name = "B", version = "1.*", channels = ["x"], '
         'additional-dependencies = { y = "*" } }\n'
-        'source = { git = "https://h.example/s", rev = "abc", subdirectory = "./a/" }\nflags = ["f"]\nbuild-number = 2\n'
+        'source = { git = "https://h.example/s", rev = "abc", subdirectory = "./a/" }\nflags = ["f"]\n'
+        "build-number = 2\n"
         'build-string-prefix = "pre"\nsecrets = ["TOKEN"]\nconfig = { a = 1, env = { A = "1" } }\n'
-        '[package.build.target.linux.config]\na = 2\nenv = { B = "2" }\n[package.build.target.linux-64.config]\nb = 3\n',
+        '[package.build.target.linux.config]\na = 2\nenv = { B = "2" }\n[package.build.target.linux-64.config]\n'
+        "b = 3\n",
     )
     assert (found.name, found.version, found.authors, found.publish) == ("p", "1.2", ("me",), True)
     assert (found.root, found.manifest_path) == (workspace.root / "packages/p", workspace.root / "packages/p/pixi.toml")
@@ -150,7 +152,8 @@ def test_pins(workspace: Workspace) -> None:
         workspace,
         "[package]\nname='p'\n" + BUILD + "[package.run-dependencies]\na = { pin-compatible = true }\n"
         'b = { pin-compatible = { lower-bound = "x.x", upper-bound = "2.0", build = "mpi_*" } }\n'
-        "[package.run-exports.weak]\np = { pin-subpackage = { exact = true } }\n[package.run-exports.strong-constraints]\n"
+        "[package.run-exports.weak]\np = { pin-subpackage = { exact = true } }\n"
+        "[package.run-exports.strong-constraints]\n"
         'c = ">=1"\n[package.extra-dependencies.test]\nd = "*"\n[package.run-constraints]\ne = "<2"\n',
     )
     assert found.base.run["a"] == Pin(kind="compatible", name="a")
@@ -262,7 +265,10 @@ def test_the_package_of_the_workspace_itself(tmp_path: Path) -> None:
 
 
 def test_packages_of_pyproject(workspace: Workspace) -> None:
-    text = '[project]\nname = "the-name"\nversion = "1.5"\ndescription = "d"\nauthors = [{ name = "n", email = "e@x.example" }]\n'
+    text = (
+        '[project]\nname = "the-name"\nversion = "1.5"\ndescription = "d"\n'
+        'authors = [{ name = "n", email = "e@x.example" }]\n'
+    )
     found = package(workspace, text + BUILD.replace("[package", "[tool.pixi.package"), "pyproject.toml")
     assert (found.name, found.version, found.description) == ("the-name", "1.5", "d")
     assert found.authors == ("n <e@x.example>",)

@@ -23,9 +23,12 @@ def shown(workspace: Workspace, environment: str = "default") -> dict[str, list[
 def test_entries(tmp_path: Path) -> None:
     workspace = make(
         tmp_path,
-        '[workspace]\nchannels = []\nplatforms = ["linux-64", { platform = "linux-64", cuda = "12.0", glibc = "2.31" },\n'
-        '  { name = "arm", platform = "linux-aarch64", archspec = "armv8.2a", cuda = { driver = "12", arch = "8.6" } },\n'
-        '  { platform = "osx-64", macos = "14.5" }, { name = "osx-arm64" }, { platform = "linux-64", __musl = "1.2" },\n'
+        '[workspace]\nchannels = []\nplatforms = ["linux-64",\n'
+        '  { platform = "linux-64", cuda = "12.0", glibc = "2.31" },\n'
+        '  { name = "arm", platform = "linux-aarch64", archspec = "armv8.2a", '
+        'cuda = { driver = "12", arch = "8.6" } },\n'
+        '  { platform = "osx-64", macos = "14.5" }, { name = "osx-arm64" },\n'
+        '  { platform = "linux-64", __musl = "1.2" },\n'
         '  { platform = "win-64", __future = "2=b" } ]\n',
     )
     assert [(each.name, each.subdir) for each in workspace.platforms] == [
@@ -60,8 +63,10 @@ def test_features_name_entries(tmp_path: Path) -> None:
     """A plain name means every entry of that conda platform, unless an entry is named exactly."""
     workspace = make(
         tmp_path,
-        '[workspace]\nchannels = []\nplatforms = ["linux-64", { name = "gpu", platform = "linux-64", cuda = "12" }, "osx-64"]\n'
-        '[feature.gpu]\nplatforms = ["gpu"]\n[feature.linux]\nplatforms = ["linux-64"]\n[feature.mac]\nplatforms = ["osx-64"]\n'
+        '[workspace]\nchannels = []\nplatforms = ["linux-64", '
+        '{ name = "gpu", platform = "linux-64", cuda = "12" }, "osx-64"]\n'
+        '[feature.gpu]\nplatforms = ["gpu"]\n[feature.linux]\nplatforms = ["linux-64"]\n[feature.mac]\n'
+        'platforms = ["osx-64"]\n'
         '[environments]\ngpu = ["gpu"]\nlinux = ["linux"]\nboth = ["gpu", "linux"]\nnone = ["gpu", "mac"]\n',
     )
     assert list(shown(workspace)) == ["linux-64", "gpu", "osx-64"]
@@ -92,7 +97,8 @@ def test_environments_compose_the_platforms_of_their_features(tmp_path: Path) ->
         '[feature.libc]\nplatforms = ["linux-64"]\nsystem-requirements.libc = "2.31"\n'
         '[feature.newer]\nsystem-requirements.cuda = "13.1"\n[feature.plain]\nplatforms = ["linux-64"]\n'
         '[feature.cuda.dependencies]\nx = "*"\n'
-        '[environments]\ncombo = ["cuda", "libc"]\nhighest = ["cuda", "newer"]\nmixed = ["cuda", "plain"]\ncuda = ["cuda"]\n',
+        '[environments]\ncombo = ["cuda", "libc"]\nhighest = ["cuda", "newer"]\nmixed = ["cuda", "plain"]\n'
+        'cuda = ["cuda"]\n',
     )
     assert shown(workspace) == {"linux-64": [], "linux-aarch64": ["__archspec=0=aarch64"]}
     assert shown(workspace, "cuda") == {"linux-64-cuda-13-0": ["__cuda=13.0"]}
@@ -116,7 +122,8 @@ def test_plain_names_that_the_workspace_does_not_list(tmp_path: Path) -> None:
 def test_system_requirements_beside_rich_platforms(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path,
-        '[workspace]\nchannels = []\nplatforms = [{ platform = "linux-64", cuda = "12" }]\n[system-requirements]\ncuda = "12"\n',
+        '[workspace]\nchannels = []\nplatforms = [{ platform = "linux-64", cuda = "12" }]\n'
+        '[system-requirements]\ncuda = "12"\n',
     )
     assert "the workspace declares virtual packages" in found[0].message
 
@@ -125,7 +132,8 @@ def test_different_c_libraries(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path,
         '[workspace]\nchannels = []\nplatforms = ["linux-64"]\n[feature.a.system-requirements]\nlibc = "2.17"\n'
-        '[feature.b.system-requirements]\nlibc = { family = "musl", version = "1.2" }\n[environments]\ne = ["a", "b"]\n',
+        '[feature.b.system-requirements]\nlibc = { family = "musl", version = "1.2" }\n[environments]\n'
+        'e = ["a", "b"]\n',
     )
     assert "different C libraries: glibc and musl" in found[0].message
 

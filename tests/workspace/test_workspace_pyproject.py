@@ -49,13 +49,17 @@ def test_metadata(tmp_path: Path) -> None:
 def test_requirements_and_groups(tmp_path: Path) -> None:
     workspace = make(
         tmp_path,
-        '[project]\nname = "My.Proj"\ndependencies = ["numpy>=1,<3", "Requests[socks, security]", "local @ file:///x/y",\n'
-        '  "a @ git+https://h.example/a.git@v1#subdirectory=sub", "b @ https://h.example/b.zip ; python_version < \'3.12\'"]\n'
+        '[project]\nname = "My.Proj"\n'
+        'dependencies = ["numpy>=1,<3", "Requests[socks, security]", "local @ file:///x/y",\n'
+        '  "a @ git+https://h.example/a.git@v1#subdirectory=sub",\n'
+        "  \"b @ https://h.example/b.zip ; python_version < '3.12'\"]\n"
         '[project.optional-dependencies]\ntest = ["pytest"]\nall = ["my-proj[test]", "rich"]\n'
         '[dependency-groups]\ndev = ["ruff==0.5.*", { include-group = "Docs" }]\ndocs = ["sphinx"]\n'
         + PIXI
-        + '[tool.pixi.pypi-dependencies]\nnumpy = { version = "*", extras = ["x"] }\n[tool.pixi.feature.test.dependencies]\n'
-        'conda-only = "*"\n[tool.pixi.environments]\ntest = ["test"]\nall = ["all"]\ndev = { features = ["dev"], no-default-feature = true }\n',
+        + '[tool.pixi.pypi-dependencies]\nnumpy = { version = "*", extras = ["x"] }\n'
+        "[tool.pixi.feature.test.dependencies]\n"
+        'conda-only = "*"\n[tool.pixi.environments]\ntest = ["test"]\nall = ["all"]\n'
+        'dev = { features = ["dev"], no-default-feature = true }\n',
         "pyproject.toml",
     )
     found = {(each.name, each.version): each for each in workspace.effective["default", "linux-64"].pypi_requirements}

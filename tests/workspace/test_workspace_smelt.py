@@ -101,7 +101,8 @@ def test_variants(tmp_path: Path) -> None:
     workspace = make(
         tmp_path,
         HEAD.replace("[]", '["conda-forge"]', 1) + 'build-variants-files = ["one.yaml", "two.yaml"]\n'
-        '[workspace.build-variants]\npython = ["3.12.*", "3.13.*"]\nx = ["base"]\n[workspace.target.unix.build-variants]\n'
+        '[workspace.build-variants]\npython = ["3.12.*", "3.13.*"]\nx = ["base"]\n'
+        "[workspace.target.unix.build-variants]\n"
         'x = ["unix"]\n[workspace.target.linux-64.build-variants]\nx = ["linux"]\n',
     )
     assert dict(workspace.effective["default", "linux-64"].variants) == {

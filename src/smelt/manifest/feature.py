@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import cast
 
+from smelt.manifest.location import read_location, url_problem
 from smelt.manifest.package import read_package
 from smelt.manifest.platform import read_platform_names, selector_problem
 from smelt.manifest.positions import KeyPath
 from smelt.manifest.pypi import PypiOptions, PypiRequirement, read_pypi_options, read_pypi_requirements
 from smelt.manifest.reading import Problems, Table, type_name
-from smelt.manifest.requirement import Requirements, read_location, read_requirements, url_problem
+from smelt.manifest.requirement import Requirements, read_requirements
 from smelt.manifest.task import TomlTask, environment_name_problem, read_tasks
 from smelt.manifest.version import exclude_newer_problem, version_problem
 from smelt.types import SourceLocation, VirtualPackage, is_package_name, normalize_name

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, cast
 
+from smelt.manifest.location import normalize_subdirectory, subdirectory_problem, url_problem
 from smelt.manifest.positions import KeyPath
 from smelt.manifest.reading import Problems, Table, type_name
-from smelt.manifest.requirement import normalize_subdirectory, subdirectory_problem, url_problem
 from smelt.types import GitReference
 
 

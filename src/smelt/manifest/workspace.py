@@ -9,12 +9,13 @@ from types import MappingProxyType
 from typing import Literal
 
 from smelt.manifest.feature import CHANNEL_PRIORITIES, SOLVE_STRATEGIES, TomlChannel, channel_problem, read_channels
+from smelt.manifest.location import url_problem
 from smelt.manifest.package import license_problem
 from smelt.manifest.platform import TomlPlatform, read_platforms, selector_problem
 from smelt.manifest.positions import KeyPath
 from smelt.manifest.pypi import PypiOptions, read_pypi_options
 from smelt.manifest.reading import Table
-from smelt.manifest.requirement import NO_REQUIREMENTS, Requirements, read_requirements, url_problem
+from smelt.manifest.requirement import NO_REQUIREMENTS, Requirements, read_requirements
 from smelt.manifest.version import exclude_newer_problem, version_problem, version_spec_problem
 
 PREVIEWS = ("pixi-build",)

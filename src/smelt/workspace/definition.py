@@ -11,7 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar, cast
 
-from smelt.manifest.package import Inheritable, TomlBackend, TomlPackage, TomlPackageTarget, read_package
+from smelt.manifest.build import TomlBackend
+from smelt.manifest.package import Inheritable, TomlPackage, TomlPackageTarget, read_package
 from smelt.manifest.positions import KeyPath
 from smelt.manifest.project import TomlProject
 from smelt.manifest.reading import Problems, Table
