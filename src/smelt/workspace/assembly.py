@@ -14,22 +14,21 @@ from types import MappingProxyType
 from smelt.manifest.document import shown_path
 from smelt.manifest.feature import TomlEnvironment, TomlFeature
 from smelt.manifest.manifest import TomlManifest
-from smelt.manifest.platform import selects
 from smelt.manifest.positions import KeyPath
 from smelt.manifest.project import TomlProject
 from smelt.manifest.reading import Problems
 from smelt.manifest.workspace import TomlWorkspace, Variants
 from smelt.text import closest
-from smelt.types import KNOWN_PLATFORMS, CondaSpec
+from smelt.types import CondaSpec
 from smelt.workspace.channel import channel_url
+from smelt.workspace.checks import Checks
 from smelt.workspace.definition import PackageDefinition, Resolver
 from smelt.workspace.effective import Composer
 from smelt.workspace.feature import Feature, FeatureReader, default_name
-from smelt.workspace.model import DEFAULT, EffectiveEnvironment, Environment, Profile, Workspace
+from smelt.workspace.model import DEFAULT, EffectiveEnvironment, Environment, Workspace
 from smelt.workspace.package import Package
-from smelt.workspace.platform import PlatformPlan, combine_requirements, plan_platforms
+from smelt.workspace.platform import PlatformPlan, plan_platforms
 from smelt.workspace.properties import WorkspaceProperties
-from smelt.workspace.pypi import options_conflict
 from smelt.workspace.variant import read_variant_file, variants_of
 
 BUILD_PREVIEW = "pixi-build"
@@ -73,13 +72,14 @@ class Assembly:
         features, tables = self._features(resolver)
         environments = self._environments(features)
         plan = self._plan(tables, environments)
-        self._check_selectors(tables)
-        self._check_environments(environments, tables)
-        profiles = {name: self._profile(name) for name in self.manifest.smelt.profiles}
-        by_feature = self._feature_profiles(tables, profiles, environments)
-        self._check_unused(environments)
+        checks = Checks(manifest=self.manifest, root=self.root)
+        checks.check_selectors(tables)
+        checks.check_environments(environments, tables)
+        profiles = {name: checks.profile(name) for name in self.manifest.smelt.profiles}
+        by_feature = checks.feature_profiles(tables, profiles, environments)
+        checks.check_unused(environments)
         package = self._package(properties, builds)
-        self._check_files()
+        checks.check_files()
         problems.raise_errors()
         variants = self._variants(plan, tables)
         composer = Composer(
@@ -270,114 +270,6 @@ class Assembly:
             self.problems,
         )
 
-    def _check_selectors(self, tables: Sequence[TomlFeature]) -> None:
-        """Warn of targets that apply nowhere."""
-        declared = self.workspace.platforms
-        for feature in tables:
-            for selector in feature.targets:
-                matching = [each for each in declared if selects(selector, each.name, each.subdir)]
-                if not matching:
-                    where, at = "the workspace", self.workspace.at("platforms")
-                elif feature.platforms is not None and not any(each.name in feature.platforms for each in matching):
-                    where, at = f"the feature `{feature.name}`", (*feature.path, "platforms")
-                else:
-                    continue
-                self.problems.warn(
-                    "selector",
-                    f"the target `{selector}` matches no platform of {where}",
-                    self.problems.key((*feature.path, "target", selector)),
-                    "this target",
-                    help=_selector_help(selector, [each.name for each in matching]),
-                    also=[(self.problems.value(at), "the platforms are given here")],
-                )
-
-    def _check_environments(self, environments: Mapping[str, Environment], tables: Sequence[TomlFeature]) -> None:
-        """Report environments whose features contradict each other."""
-        by_name = {table.name: table for table in tables}
-        for environment in environments.values():
-            table = self.manifest.environments.get(environment.name)
-            if table is None:
-                continue
-            features = [by_name[name] for name in environment.features]
-            priorities = list(dict.fromkeys(each.channel_priority for each in features if each.channel_priority))
-            complaints = [
-                combine_requirements(features),
-                options_conflict([each.pypi_options for each in features if each.pypi_options is not None]),
-                f"these features want different `channel-priority`: `{priorities[0]}` and `{priorities[1]}`"
-                if len(priorities) > 1
-                else None,
-            ]
-            for complaint in complaints:
-                if complaint is not None:
-                    self.problems.error(
-                        "conflict",
-                        f"environment `{environment.name}`: {complaint}",
-                        self.problems.value(table.features_path or table.path),
-                    )
-
-    def _profile(self, name: str) -> Profile:
-        table = self.manifest.smelt.profiles[name]
-        return Profile(
-            name=name,
-            env=table.env,
-            config=table.config,
-            packages=table.packages,
-            activation_env=table.activation_env,
-        )
-
-    def _feature_profiles(
-        self,
-        tables: Sequence[TomlFeature],
-        profiles: Mapping[str, Profile],
-        environments: Mapping[str, Environment],
-    ) -> dict[str, Profile]:
-        problems = self.problems
-        found: dict[str, Profile] = {}
-        names = [table.name for table in tables if "(" not in table.name]
-        for feature, (profile, path) in self.manifest.smelt.feature_profiles.items():
-            if feature not in names:
-                guess = closest(feature, names)
-                problems.error(
-                    "unknown-name",
-                    f"there is no feature `{feature}`",
-                    problems.key(path[:-1]),
-                    help=f"did you mean `{guess}`?" if guess else f"add `[feature.{feature}]`",
-                )
-            if profile not in profiles:
-                guess = closest(profile, profiles)
-                problems.error(
-                    "unknown-name",
-                    f"there is no profile `{profile}`",
-                    problems.value(path),
-                    help=f"did you mean `{guess}`?" if guess else f"add `[tool.smelt.profile.{profile}]`",
-                )
-            elif feature in names:
-                found[feature] = profiles[profile]
-        paths = self.manifest.smelt.feature_profiles
-        for environment in environments.values():
-            chosen = [feature for feature in environment.features if feature in found]
-            if len({found[feature].name for feature in chosen}) > 1:
-                problems.error(
-                    "profile",
-                    f"environment `{environment.name}` would have two profiles: "
-                    + " and ".join(f"`{found[each].name}` (feature `{each}`)" for each in chosen),
-                    environment.place or problems.value(paths[chosen[0]][1]),
-                    help="an environment is built in one way: use one of these features, or join the profiles",
-                    also=[(problems.value(paths[each][1]), "") for each in chosen],
-                )
-        return found
-
-    def _check_unused(self, environments: Mapping[str, Environment]) -> None:
-        used = {feature for environment in environments.values() for feature in environment.features}
-        for name, feature in self.manifest.features.items():
-            if name not in used:
-                self.problems.warn(
-                    "unused-feature",
-                    f"the feature `{name}` is in no environment, so its dependencies are never solved",
-                    self.problems.key(feature.path),
-                    help="add it to an environment, or remove it",
-                )
-
     def _package(self, properties: WorkspaceProperties, builds: bool) -> Package | None:
         table = self.manifest.package
         if table is None:
@@ -399,19 +291,6 @@ class Assembly:
             project=self.manifest.project,
         )
         return definition.package()
-
-    def _check_files(self) -> None:
-        problems, workspace = self.problems, self.workspace
-        for key, name in (("license-file", workspace.license_file), ("readme", workspace.readme)):
-            if name is not None and not (self.root / name).is_file():
-                problems.warn("missing-file", f"the file `{name}` does not exist", problems.value(workspace.at(key)))
-        for index, name in enumerate(workspace.build_variants_files):
-            if not (self.root / name).is_file():
-                problems.error(
-                    "missing-file",
-                    f"the variant file `{name}` does not exist",
-                    problems.value((*workspace.at("build-variants-files"), index)),
-                )
 
     def _variants(self, plan: PlatformPlan, tables: Sequence[TomlFeature]) -> dict[str, Variants]:
         channels = [*self.workspace.channels, *(each for table in tables for each in table.channels or ())]
@@ -442,12 +321,3 @@ def _conda_spec(requires_python: str | None) -> str:
     return ",".join(
         part.removesuffix(".*") if part.startswith(("==",)) and part.endswith(".*") else part for part in parts
     )
-
-
-def _selector_help(selector: str, names: list[str]) -> str:
-    if any(mark in selector for mark in "*?["):
-        return f"add a platform whose name matches `{selector}` to `workspace.platforms`"
-    if selector in ("unix", "linux", "win", "osx", "macos"):
-        names = names + [each for each in KNOWN_PLATFORMS if selects(selector, each, each) and each not in names]
-    names = names or [selector]
-    return f"add one of {', '.join(names)} to the platforms" if len(names) > 1 else f"add `{names[0]}` to the platforms"
