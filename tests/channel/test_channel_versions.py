@@ -41,11 +41,11 @@ def matches(spec: str, version: str) -> bool:
 @given(ANY, ANY)
 def test_conda_orders_versions_as_pep_440(one: str, other: str) -> None:
     # what conda is known to order otherwise, and nobody mixes: pre-releases of pre-releases, development releases
-    # beside alphas of one release, pre-releases of `1.0` beside those of `1.0.0`
+    # beside alphas of one release, suffixes of `1.0` beside `1.0.0`
     versions = [Version(one), Version(other)]
     for version in versions:
         assume(sum((version.pre is not None, version.is_postrelease, version.dev is not None)) <= 1)
-    if any(version.is_prerelease for version in versions):
+    if any(version.is_prerelease or version.is_postrelease for version in versions):
         assume(len(versions[0].release) == len(versions[1].release))
         assume(not (versions[0].is_devrelease != versions[1].is_devrelease and all(v.is_prerelease for v in versions)))
     assert (Version(one) < Version(other)) == (rattler_version(one) < rattler_version(other))

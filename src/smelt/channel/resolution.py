@@ -7,6 +7,7 @@ import netrc
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.parse
@@ -52,6 +53,7 @@ def resolve(requirements: Sequence[str], target: Target, *, dependencies: bool =
         command = [
             *(uv_executable(), "pip", "compile", str(source), "--output-file", str(output), "--quiet", "--no-header"),
             *("--format", "pylock.toml", "--only-binary", ":all:", "--no-sources"),
+            *("--python", sys.executable),  # any will do, and uv need not look for one
             *("--python-version", target.python, "--python-platform", target.uv_platform),
             *(() if dependencies else ("--no-deps",)),
         ]

@@ -16,7 +16,7 @@ def conda_version(version: str) -> str:
     """A PEP 440 version as a conda version (CEP 33): its normal form.
 
     conda orders it in the same way, but for what is hardly ever mixed: ``1.0.dev1`` comes after ``1.0a1``, and
-    ``1.0a1`` is not ``1.0.0a1``. Raises InvalidVersion (a ValueError).
+    suffixes count where they stand (``1.0a1`` is not ``1.0.0a1``, ``1.0.post1`` comes after ``1.0.1``). Raises InvalidVersion (a ValueError).
     """
     return str(Version(version))
 
