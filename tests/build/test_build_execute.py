@@ -482,7 +482,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     _, errors = driver.communicate(timeout=20)
     assert time.monotonic() - interrupted < 5
     assert "KeyboardInterrupt" in errors
-    assert not any(alive(pid) for pid in processes)
+    assert wait_until(lambda: not any(alive(pid) for pid in processes), 1)
     assert left_in(tmp_path / "work") == []
     assert not (tmp_path / "store" / "artifacts").exists()
 
@@ -495,6 +495,25 @@ def test_two_processes_one_build(tmp_path: Path) -> None:
     said = [driver.communicate(timeout=60)[0].splitlines()[-1].split() for driver in drivers]
     assert sorted(words[0] for words in said) == ["built", "cached"]
     assert said[0][1] == said[1][1]
+
+
+@posix
+@needs_proc
+def test_an_interrupt_while_another_process_builds(tmp_path: Path) -> None:
+    make = f"script(root / 'source', {_SLOW!r})"
+    first = drive(tmp_path, make)
+    started_processes(first)
+    second = drive(tmp_path, make.replace("script(", "print('waits', flush=True) or script("), stderr=subprocess.PIPE)
+    try:
+        assert second.stdout is not None
+        assert second.stdout.readline() == "waits\n"
+        time.sleep(0.5)
+        second.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in second.communicate(timeout=5)[1]
+        assert first.poll() is None
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.wait(timeout=10)
 
 
 @posix

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from pathlib import Path
 
 from smelt.fs import remove_tree
 
 _SUFFIX = ".gone"
+_ATTEMPTS = 20
 
 
 class Cleanup:
@@ -69,9 +71,12 @@ class Cleanup:
 
     def _run(self) -> None:
         while (folder := self._queue.get()) is not None:
-            try:
-                remove_tree(folder)
-            except FileNotFoundError:
-                continue  # another process removes it at the same time
-            except OSError as error:
-                self._failure = error
+            for attempt in range(_ATTEMPTS):
+                try:
+                    remove_tree(folder)
+                    break
+                except OSError as error:
+                    # a process that was killed may end just now, or another process removes the same
+                    if attempt == _ATTEMPTS - 1:
+                        self._failure = error
+                    time.sleep(0.05)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ class _Builder:
         def run(cancellation: Cancellation) -> Artifact:
             started = time.monotonic()
             try:
-                artifact = self._make(node, cancellation, started)
+                with _explained(node, self._work_root):
+                    artifact = self._make(node, cancellation, started)
             except SmeltError as error:
                 self._reporter.failed(node, error, time.monotonic() - started)
                 raise
@@ -116,9 +118,14 @@ class _Builder:
 
     def _make(self, node: BuildNode, cancellation: Cancellation, started: float) -> Artifact:
         again = node.variant.name in self._rebuild
-        found = None if again else self._store.lookup(node.key)
+        found = None if again else self._store.lookup(node.key, tell=False)
         if found is None:
-            with self._store.building(node.key, node.label, lambda message: self._reporter.waiting(node, message)):
+            with self._store.building(
+                node.key,
+                node.label,
+                waiting=lambda message: self._reporter.waiting(node, message),
+                check=cancellation.check,
+            ):
                 cancellation.check()
                 stored = self._store.lookup(node.key)
                 if stored is None or again:
@@ -137,7 +144,12 @@ class _Builder:
             checkout=node.checkout.folder,
             package_cache=self._package_cache,
         )
-        with hold(folder.with_name(f"{folder.name}.lock"), f"building {node.label}"):
+        with hold(
+            folder.with_name(f"{folder.name}.lock"),
+            f"building {node.label}",
+            waiting=lambda message: self._reporter.waiting(node, message),
+            check=cancellation.check,
+        ):
             try:
                 built = run_worker(
                     spec,
@@ -169,6 +181,19 @@ class _Builder:
             if record is not None:
                 found[key] = record
         return found
+
+
+@contextmanager
+def _explained(node: BuildNode, folder: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(
+            f"{node.label}: the work folder cannot be used: {error.strerror or error}",
+            code="work-folder",
+            notes=[str(error.filename or folder)],
+            help="free some space, correct the permissions, or choose another cache (PIXI_CACHE_DIR)",
+        ) from error
 
 
 def _work_name(node: BuildNode) -> str:

@@ -147,7 +147,9 @@ def explain(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
     for key, word in (("build_packages", "build package"), ("host_packages", "host package")):
         lines += [_package_line(word, *change) for change in _changes(old.get(key), new.get(key))]
     lines += [_said("script environment", *change) for change in _changes(old.get("script_env"), new.get("script_env"))]
-    lines += _recipe(old.get("recipe"), new.get("recipe"))
+    # the script is made from the configuration: saying that it changed too would tell nothing
+    told = any(old.get(key) != new.get(key) for key in ("backend", "configuration"))
+    lines += _recipe(_untold(old.get("recipe"), told), _untold(new.get("recipe"), told))
     for name, before, after in _changes(old.get("metadata"), new.get("metadata")):
         gone = [item for item in _listed(before) if item not in _listed(after)]
         come = [item for item in _listed(after) if item not in _listed(before)]
@@ -222,6 +224,18 @@ def _recipe(old: object, new: object, path: str = "recipe") -> list[str]:
         return [f"{path}: {_show(item)} is gone" for item in gone] + [f"{path}: {_show(item)} is new" for item in come]
     where, _, name = path.rpartition(".")
     return [_said(where or "recipe", name, old, new)]  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _untold(recipe: object, script_is_told: bool) -> dict[str, object]:
+    """The recipe without what has lines of its own already."""
+    left = {key: value for key, value in mapping(recipe).items() if key != "package"}
+    build = {key: value for key, value in mapping(left.get("build")).items() if key not in ("string", "number")}
+    script = build.get("script")
+    if script_is_told:
+        build.pop("script", None)
+    elif isinstance(script, Mapping):
+        build["script"] = {key: value for key, value in mapping(script).items() if key != "env"}  # pyright: ignore
+    return {**left, "build": build}
 
 
 def _listed(value: object) -> list[str]:

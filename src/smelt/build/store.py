@@ -32,12 +32,16 @@ _RECORD, _INPUTS, _LOG = "record.json", "inputs.json", "build.log"
 Warn = Callable[[str], None]
 
 
+def _nothing(message: str) -> None:
+    """Nobody listens."""
+
+
 class Store:
     """The store at ``root``. ``warn`` is told of damage that is found (and healed by building again)."""
 
     def __init__(self, root: Path, warn: Warn | None = None) -> None:
         self._root = root
-        self._warn: Warn = warn or (lambda message: None)
+        self._warn: Warn = warn or _nothing
 
     @property
     def logs(self) -> Path:
@@ -49,47 +53,54 @@ class Store:
         return self._root / "artifacts" / key[:2] / key
 
     @contextmanager
-    def building(self, key: str, label: str, waiting: Callable[[str], None] | None = None) -> Generator[None]:
+    def building(
+        self,
+        key: str,
+        label: str,
+        waiting: Callable[[str], None] | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> Generator[None]:
         """Hold the right to build ``key``; look it up again inside, another process may have built it meanwhile.
 
-        Raises CacheError where the store cannot be written.
+        ``waiting`` and ``check`` as in ``smelt.fs.hold``. Raises CacheError where the store cannot be written.
         """
         with ExitStack() as stack:
             with _explained(self._root):
-                stack.enter_context(hold(self._root / "locks" / f"{key}.lock", f"building {label}", waiting))
+                stack.enter_context(hold(self._root / "locks" / f"{key}.lock", f"building {label}", waiting, check))
             yield
 
-    def lookup(self, key: str) -> Artifact | None:
-        """The artifact of ``key``, None if there is none, or none that is whole.
+    def lookup(self, key: str, *, tell: bool = True) -> Artifact | None:
+        """The artifact of ``key``, None if there is none, or none that is whole (then ``warn`` hears of it if ``tell``).
 
         Cheap: size and modification time of the archive are compared with the record; its content is read only
         where the time differs (a copied or restored store).
         """
+        warn = self._warn if tell else _nothing
         folder = self.folder(key)
         try:
             data = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         except FileNotFoundError:
             if folder.exists():
-                self._warn(f"the stored build {key[:12]} has no record and is made again")
+                warn(f"the stored build {key[:12]} has no record and is made again")
             return None
         except (ValueError, OSError) as error:
-            self._warn(f"the record of the stored build {key[:12]} cannot be read ({error}): it is made again")
+            warn(f"the record of the stored build {key[:12]} cannot be read ({error}): it is made again")
             return None
         record = _record(mapping(data), folder)
         if record is None:
-            self._warn(f"the record of the stored build {key[:12]} is damaged: it is made again")
+            warn(f"the record of the stored build {key[:12]} is damaged: it is made again")
             return None
         path = folder / record.file_name
         try:
             stat = path.stat()
         except OSError:
-            self._warn(f"the stored package {record.file_name} is gone: it is made again")
+            warn(f"the stored package {record.file_name} is gone: it is made again")
             return None
         whole = stat.st_size == record.size and (
             stat.st_mtime_ns == mapping(data).get("mtime_ns") or sha256_file(path) == record.sha256
         )
         if not whole:
-            self._warn(f"the stored package {record.file_name} is damaged: it is made again")
+            warn(f"the stored package {record.file_name} is damaged: it is made again")
             return None
         return Artifact(key=key, path=path, record=record, log=folder / _LOG)
 

@@ -7,18 +7,24 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 
 @contextmanager
-def hold(path: Path, purpose: str, waiting: Callable[[str], None] | None = None) -> Generator[None]:
+def hold(
+    path: Path,
+    purpose: str,
+    waiting: Callable[[str], None] | None = None,
+    check: Callable[[], None] | None = None,
+) -> Generator[None]:
     """Hold the lock file ``path`` (made if missing, never removed) while the block runs.
 
     The operating system frees the lock when the process dies, however it dies. ``purpose`` says what the
     holder does (``installing environment 'default'``). If another process holds the lock, ``waiting`` is
-    called once with a message naming it, then the call blocks.
+    called once with a message naming it, then the call blocks; ``check`` is called every now and then meanwhile, and
+    may raise to give up.
     Not re-entrant between different calls in one process. Raises OSError where the folder cannot be written.
     """
+    from filelock import FileLock, Timeout  # 15 ms that a command without locks need not pay
+
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = path.with_name(path.name + ".holder")
     lock = FileLock(path, thread_local=False)
@@ -31,9 +37,22 @@ def hold(path: Path, purpose: str, waiting: Callable[[str], None] | None = None)
             except OSError:
                 who = "another process"
             waiting(f"waiting for {who} ({path})")
-        lock.acquire()
+        _acquire(lock, check)
     try:
         holder.write_text(f"process {os.getpid()}, {purpose}\n", encoding="utf-8")
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, check: Callable[[], None] | None) -> None:
+    if check is None:
+        lock.acquire()
+        return
+    while True:
+        try:
+            lock.acquire(timeout=0.2)
+        except Timeout:
+            check()
+        else:
+            return
