@@ -70,7 +70,7 @@ class Store:
             yield
 
     def lookup(self, key: str, *, tell: bool = True) -> Artifact | None:
-        """The artifact of ``key``, None if there is none, or none that is whole (then ``warn`` hears of it if ``tell``).
+        """The artifact of ``key``, None if there is none that is whole (of damage ``warn`` hears if ``tell``).
 
         Cheap: size and modification time of the archive are compared with the record; its content is read only
         where the time differs (a copied or restored store).

@@ -1,0 +1,90 @@
+"""What smelt adds to a build: prints seconds, and the ratio to ``run_build`` of rattler-build alone.
+
+``python benchmarks/build_overhead.py [ROUNDS]`` makes a channel of this machine's Python and compiler with pip and
+setuptools (from PyPI), and builds one package with a C extension in turn with rattler-build alone (imported already,
+in this process, same requirements and cache) and with smelt: key, frozen recipe, process, normalised package, store.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "build"))
+
+from build_kit import SUBDIR, build, channel_records, node, render, write_source
+from test_build_python import ARCH, PROJECT, closure
+
+GOAL = 1.10
+
+
+def made_channel(folder: Path) -> Path:
+    """Python, compilers, pip, setuptools and wheel."""
+    from smelt.channel.folder import create
+    from smelt.channel.python import add_python
+    from smelt.channel.toolchain import add_toolchain
+    from smelt.channel.wheels import add_wheels
+
+    create(folder)
+    add_python(folder)
+    add_toolchain(folder)
+    add_wheels(folder, ["pip", "setuptools", "wheel"])
+    return folder
+
+
+def alone(recipe: str, source: Path, output: Path, channel: Path, variants: dict[str, list[str]]) -> float:
+    """Seconds that rattler-build takes by itself."""
+    import rattler_build
+
+    engine: Any = rattler_build
+    shutil.rmtree(output, ignore_errors=True)
+    stage0 = engine.Stage0Recipe.from_yaml(recipe.replace("path: .", f"path: {source}"))
+    rendered = stage0.render(engine.VariantConfig(variants))[0]
+    start = time.perf_counter()
+    rendered.run_build(output_dir=output, channels=[channel.as_uri()], no_include_recipe=True)
+    return time.perf_counter() - start
+
+
+def main(rounds: int) -> None:
+    """Measure in turn, print medians."""
+    import os
+
+    with tempfile.TemporaryDirectory(prefix="smelt-bench-") as name:
+        root = Path(name)
+        os.environ["RATTLER_CACHE_DIR"] = str(root / "cache")
+        channel = made_channel(root / "channel")
+        records = channel_records(channel / SUBDIR, channel / "noarch")
+        compiler = next(name for name in records if name.startswith(("gcc_", "clang_")))
+        variants = {"c_compiler": [compiler.partition("_")[0]]}
+        files = {name: textwrap.dedent(text).lstrip("\n") for name, text in PROJECT.items()}
+        source = write_source(root / "source", files)
+        variant = render(ARCH, source, variants)[0]
+        inputs = {"build": closure(records, compiler), "host": closure(records, "python", "pip", "setuptools")}
+        bare: list[float] = []
+        ours: list[float] = []
+        stored: list[float] = []
+        for number in range(rounds + 1):
+            bare.append(alone(ARCH, source, root / "output", channel, variants))
+            start = time.perf_counter()
+            one = node(variant, source, **inputs)
+            build([one], root, rebuild=frozenset({"fastmath"}))
+            ours.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            build([node(variant, source, **inputs)], root)
+            stored.append(time.perf_counter() - start)
+            if number == 0:  # fills the caches
+                bare.clear(), ours.clear(), stored.clear()
+    ratio = statistics.median(ours) / statistics.median(bare)
+    print(f"rattler-build alone  {statistics.median(bare):7.3f} s")
+    print(f"smelt                {statistics.median(ours):7.3f} s   ratio {ratio:.2f} (goal: at most {GOAL})")
+    print(f"nothing to build     {statistics.median(stored) * 1000:7.1f} ms")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
