@@ -335,7 +335,7 @@ def test_purls_and_noarch_metadata(make_wheel, channel: Path) -> None:
     [added] = add_wheels(channel, [str(wheel)], pythons=["3.12"], dependencies=False)
     assert added.subdir == "noarch"
     record = json.loads((channel / "noarch" / "repodata.json").read_text())["packages.conda"][added.path.name]
-    assert record["depends"] == ["python >=3.9,<4.0a0"]
+    assert record["depends"] == ["python >=3.9,<4a0"]
     assert record["purls"] == ["pkg:pypi/demo@1.0"]
     assert (record["license"], record["noarch"]) == ("MIT", "python")
 

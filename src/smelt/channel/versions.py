@@ -16,7 +16,8 @@ def conda_version(version: str) -> str:
     """A PEP 440 version as a conda version (CEP 33): its normal form.
 
     conda orders it in the same way, but for what is hardly ever mixed: ``1.0.dev1`` comes after ``1.0a1``, and
-    suffixes count where they stand (``1.0a1`` is not ``1.0.0a1``, ``1.0.post1`` comes after ``1.0.1``). Raises InvalidVersion (a ValueError).
+    suffixes count where they stand (``1.0a1`` is not ``1.0.0a1``, ``1.0.post1`` comes after ``1.0.1``).
+    Raises InvalidVersion (a ValueError).
     """
     return str(Version(version))
 
@@ -24,7 +25,7 @@ def conda_version(version: str) -> str:
 def conda_spec(specifiers: SpecifierSet) -> str:
     """A PEP 440 specifier set as a conda version spec; empty for any version.
 
-    ``<2`` does not admit ``2rc1`` in PEP 440, so it becomes ``<2.0a0``; ``~=1.4.2`` becomes ``>=1.4.2,1.4.*``.
+    ``<2`` does not admit ``2rc1`` in PEP 440, so it becomes ``<2a0``; ``~=1.4.2`` becomes ``>=1.4.2,1.4.*``.
     """
     parts: list[str] = []
     for specifier in sorted(specifiers, key=_order):
@@ -51,17 +52,22 @@ def _clauses(specifier: Specifier) -> list[str]:
         epoch = f"{version.epoch}!" if version.epoch else ""
         return [f">={version}", f"{epoch}{stem}.*"]
     if operator == "<" and not version.is_prerelease:
-        return [f"<{_padded(version)}a0"]
+        return [f"<{_first_alpha(version)}"]
     if operator == "===":
         return [f"=={version}"]
     return [f"{operator}{version}"]
 
 
-def _padded(version: Version) -> str:
-    """With at least two numbers, as conda writes bounds (``2.0a0``); a post or local part is left out."""
-    numbers = version.release if len(version.release) > 1 else (*version.release, 0)
+def _first_alpha(version: Version) -> str:
+    """A bound below every pre-release of ``version``, however many zeros they are written with.
+
+    Without its own zeros at the end, since conda puts ``2a1`` before ``2.0a0``, but not ``2.0a1`` before ``2a0``.
+    """
+    numbers = list(version.release)
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
     epoch = f"{version.epoch}!" if version.epoch else ""
-    return epoch + ".".join(str(number) for number in numbers)
+    return f"{epoch}{'.'.join(str(number) for number in numbers)}a0"
 
 
 def conda_dependency(name: str, spec: str) -> str:
