@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -308,7 +310,34 @@ def test_profile_is_a_variant_with_its_own_build_string(project: Path) -> None:
 
 def test_profile_on_windows(project: Path) -> None:
     (variant,) = render(request(project, config={"compilers": ["c"]}, profile=PROFILE, subdir="win-64"))
-    assert variant.recipe["build"]["script"]["content"].startswith('if defined CFLAGS (set "CFLAGS=%CFLAGS% -fsanitize')
+    lines = variant.recipe["build"]["script"]["content"].splitlines()
+    assert lines[0] == 'if defined CFLAGS set "CFLAGS=%CFLAGS% -fsanitize=undefined -DX="y""'
+    assert lines[1] == 'if not defined CFLAGS set "CFLAGS=-fsanitize=undefined -DX="y""'
+    assert lines[4] == 'set "MODE=a b"'
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs bash")
+@pytest.mark.parametrize("before", [None, "-O2"])
+def test_profile_in_a_real_shell(project: Path, before: str | None) -> None:
+    profile = Profile(name="p", env={"CFLAGS": '-g -DX="a b" $PREFIX `id` $(id) \\n', "MODE": "x'y"})
+    (variant,) = render(request(project, profile=profile))
+    script = variant.recipe["build"]["script"]["content"].partition("\nuv pip")[0]
+    environment = {"PREFIX": "/p", **({"CFLAGS": before} if before is not None else {})}
+    done = subprocess.run(
+        ["bash", "-euc", f'{script}\nprintf "%s|%s" "$CFLAGS" "$MODE"'],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    added = '-g -DX="a b" /p `id` $(id) \\n'
+    assert done.stdout == (f"{before} {added}" if before else added) + "|x'y"
+
+
+@pytest.mark.parametrize("env", [{"A B": "x"}, {"A": "x\ny"}])
+def test_profile_that_no_shell_can_take(project: Path, env: dict[str, str]) -> None:
+    with pytest.raises(SourceError, match="profile `p`"):
+        render(request(project, profile=Profile(name="p", env=env)))
 
 
 def test_recipe_names_no_folder_of_the_machine(project: Path) -> None:

@@ -43,10 +43,12 @@ def with_profile(recipe: Mapping[str, object], profile: Profile, build_subdir: s
             f"{where}: its build script is not a script of the shell",
             help="leave the package out with `packages` of the profile",
         )
-    for name in profile.env:
+    for name, value in profile.env.items():
         if _NAME.fullmatch(name) is None:
             raise SourceError(f"`{name}` in the environment of profile `{profile.name}` is no name of a variable")
-    lines = [(_batch if windows else _bash)(name, value) for name, value in profile.env.items()]
+        if "\n" in value or "\r" in value:
+            raise SourceError(f"`{name}` in the environment of profile `{profile.name}` has more than one line")
+    lines = [line for name, value in profile.env.items() for line in (_batch if windows else _bash)(name, value)]
     build["script"] = {
         **{key: value for key, value in script.items() if key not in ("content", "file", "maybe")},
         "content": "\n".join([*lines, *_rest(script, windows)]),
@@ -117,17 +119,18 @@ def _run_if_there(name: str, windows: bool, command: str | None) -> list[str]:
     return [f"if [ -f {path} ]; then . {path}; {f'else {command}; ' if command is not None else ''}fi"]
 
 
-def _bash(name: str, value: str) -> str:
+def _bash(name: str, value: str) -> list[str]:
     """One variable in bash: references such as ``$PREFIX`` in ``value`` are expanded, all else is literal."""
     quoted = re.sub(r'(["\\`])', r"\\\1", value)
     quoted = re.sub(r"\$(?=\()", r"\\$", quoted)
     if name.endswith("FLAGS"):
-        return f'export {name}="${{{name}:+${name} }}{quoted}"'
-    return f'export {name}="{quoted}"'
+        return [f'export {name}="${{{name}:+${name} }}{quoted}"']
+    return [f'export {name}="{quoted}"']
 
 
-def _batch(name: str, value: str) -> str:
+def _batch(name: str, value: str) -> list[str]:
     """One variable in cmd: references such as ``%PREFIX%`` in ``value`` are expanded, all else is literal."""
     if name.endswith("FLAGS"):
-        return f'if defined {name} (set "{name}=%{name}% {value}") else (set "{name}={value}")'
-    return f'set "{name}={value}"'
+        # Not in one parenthesised block: a value may hold parentheses.
+        return [f'if defined {name} set "{name}=%{name}% {value}"', f'if not defined {name} set "{name}={value}"']
+    return [f'set "{name}={value}"']
