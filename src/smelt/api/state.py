@@ -16,7 +16,7 @@ from smelt import __version__
 from smelt.fs import write_text
 from smelt.source import stats
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,20 +24,22 @@ class KnownState:
     """A state of the files for which each environment's contents are known.
 
     ``files``: path → stamp (``smelt.source.stats.stamp``) of everything that was read but source trees;
-    ``trees``: their stat indexes. ``environments``: name → digest of what the prefix must hold.
+    ``trees``: their stat indexes, and the digest that each had. ``environments``: name → digest of what the prefix
+    must hold.
     """
 
     files: Mapping[str, tuple[int, ...] | None]
-    trees: tuple[str, ...] = ()
+    trees: Mapping[str, str] = field(default_factory=dict[str, str])
     environments: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def holds(self) -> bool:
         """Whether every file and tree is still as it was."""
         if any(stats.stamp(path) != stamp for path, stamp in self.files.items()):
             return False
-        for path in self.trees:
+        for path, digest in self.trees.items():
             index = stats.read(path)
-            if index is None or not stats.unchanged(index):
+            # another command may have looked at a changed tree since: then the index is current, but of another tree
+            if index is None or index[stats.DIGEST] != digest or not stats.unchanged(index):
                 return False
         return True
 
@@ -64,7 +66,7 @@ def read_known(state_folder: Path, platform: str) -> KnownState | None:
     files = cast("dict[str, list[int] | None]", values["files"])
     return KnownState(
         files={path: tuple(stamp) if stamp is not None else None for path, stamp in files.items()},
-        trees=tuple(cast("list[str]", values["trees"])),
+        trees=cast("dict[str, str]", values["trees"]),
         environments=cast("dict[str, str]", values["environments"]),
     )
 
@@ -80,7 +82,7 @@ def write_known(state_folder: Path, platform: str, known: KnownState) -> None:
         "format": FORMAT,
         "identity": _identity(platform),
         "files": {path: list(stamp) if stamp is not None else None for path, stamp in known.files.items()},
-        "trees": list(known.trees),
+        "trees": dict(known.trees),
         "environments": dict(known.environments),
     }
     write_text(_path(state_folder), json.dumps(data, indent=1) + "\n")

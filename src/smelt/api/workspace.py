@@ -98,9 +98,10 @@ class Workspace:
 
     def read_lock(self) -> Lock | None:
         """The lock file; None where there is none. Raises LockError for one that cannot be read."""
+        from smelt.lock.platforms import align
         from smelt.lock.reader import read
 
-        return read(self.model.lock_path) if self.model.lock_path.exists() else None
+        return align(read(self.model.lock_path), self.model) if self.model.lock_path.exists() else None
 
     def check(self, lock: Lock | None) -> tuple[Mismatch, ...]:
         """Why ``lock`` does not fit, the first reason of each environment × platform; empty if it fits."""
@@ -115,6 +116,8 @@ class Workspace:
         The old lock stays as it is when this fails. Raises what ``smelt.resolve.workspace.resolve`` raises.
         """
         from smelt.lock.diff import diff
+        from smelt.lock.identity import canonical
+        from smelt.lock.platforms import shorten
         from smelt.lock.satisfiability import outdated as to_solve
         from smelt.lock.writer import write
         from smelt.resolve.workspace import ResolveRequest, resolve
@@ -128,8 +131,8 @@ class Workspace:
                     return LockResult(lock=old, difference=diff(old, old), written=False)
                 keep = frozenset(self.model.effective) - to_solve(self.model, mismatches)
             request = ResolveRequest(workspace=self.model, old=old, keep=keep, unlock=unlock)
-            new = _run(resolve(request, self.reporters.resolve))
-            written = False if dry_run else write(new, self.model.lock_path)
+            new = canonical(_run(resolve(request, self.reporters.resolve)))
+            written = False if dry_run else write(shorten(new, self.model), self.model.lock_path)
             return LockResult(lock=new, difference=diff(old, new), written=written)
 
     def ensure_lock(self, mode: LockMode = "update") -> Lock:
@@ -304,16 +307,16 @@ class Workspace:
         )
 
     def _remember(
-        self, files: Mapping[str, tuple[int, ...] | None], trees: Sequence[str], digests: Mapping[str, str]
+        self, files: Mapping[str, tuple[int, ...] | None], trees: Mapping[str, str], digests: Mapping[str, str]
     ) -> None:
         """Write down what was read and what came of it; what is known of other environments stays while it holds."""
         subdir = current_platform()
         old = read_known(self.model.state_folder, subdir)
         if old is not None and old.holds():
             files = {**old.files, **files}
-            trees = list(dict.fromkeys([*old.trees, *trees]))
+            trees = {**old.trees, **trees}
             digests = {**old.environments, **digests}
-        write_known(self.model.state_folder, subdir, KnownState(files=files, trees=tuple(trees), environments=digests))
+        write_known(self.model.state_folder, subdir, KnownState(files=files, trees=trees, environments=digests))
 
     def _plan(self, lock: Lock, environments: Sequence[str] | None, platform: str | None) -> BuildPlan:
         from smelt.resolve.packages import PackageLoader

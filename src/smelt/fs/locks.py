@@ -6,6 +6,10 @@ import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 
 @contextmanager
@@ -45,7 +49,9 @@ def hold(
         lock.release()
 
 
-def _acquire(lock: FileLock, check: Callable[[], None] | None) -> None:
+def _acquire(lock: BaseFileLock, check: Callable[[], None] | None) -> None:
+    from filelock import Timeout
+
     if check is None:
         lock.acquire()
         return

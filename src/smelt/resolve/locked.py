@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 
 from smelt.lock.identity import identity_hash, reference_of
 from smelt.lock.model import (
@@ -14,6 +14,7 @@ from smelt.lock.model import (
     SourceLock,
     SourcePackage,
 )
+from smelt.lock.options import solve_options
 from smelt.resolve.model import Candidate, Solution
 from smelt.types import CondaRecord, SourceLocation, spec_name
 from smelt.workspace.model import EffectiveEnvironment, Workspace
@@ -55,7 +56,7 @@ class LockBuilder:
             name: LockedEnvironment(
                 channels=_channels(workspace, name),
                 packages={p.name: packages[p.name] for p in workspace.platforms if p.name in packages},
-                options=_options(workspace, name),
+                options=solve_options(next(_effective(workspace, name))),
             )
             for name, packages in self._environments.items()
         }
@@ -149,17 +150,6 @@ def _channels(workspace: Workspace, environment: str) -> tuple[str, ...]:
     return tuple(channels)
 
 
-def _options(workspace: Workspace, environment: str) -> dict[str, object]:
-    """Solve options as v7 writes them: only what differs from the default."""
-    options: dict[str, object] = {}
-    for effective in _effective(workspace, environment):
-        if effective.solve_strategy != "highest":
-            options["strategy"] = effective.solve_strategy
-        if effective.channel_priority != "strict":
-            options["channel-priority"] = effective.channel_priority
-    return options
-
-
-def _effective(workspace: Workspace, environment: str) -> Iterable[EffectiveEnvironment]:
+def _effective(workspace: Workspace, environment: str) -> Iterator[EffectiveEnvironment]:
     for platform in workspace.platforms_of(environment):
         yield workspace.effective[environment, platform.name]

@@ -25,12 +25,13 @@ class BuildPlan:
     """Builds in an order in which each comes after those it needs.
 
     ``keys``: the build key of each locked source package, by its identifier. ``indexes``: the stat indexes of the
-    source trees that were looked at (see ``smelt.source.stats``). ``files``: path → stamp of what else was read.
+    source trees that were looked at (see ``smelt.source.stats``), and the digest of each. ``files``: path → stamp of
+    what else was read.
     """
 
     nodes: tuple[BuildNode, ...]
     keys: Mapping[str, str]
-    indexes: tuple[str, ...] = ()
+    indexes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     files: Mapping[str, tuple[int, ...] | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -47,7 +48,7 @@ class BuildPlanner:
         self._sources = LockedSources(workspace, lock, loader)
         self._nodes: dict[str, BuildNode] = {}
         self._keys: dict[str, str] = {}
-        self._indexes: dict[str, None] = {}
+        self._indexes: dict[str, str] = {}
         self._trees: dict[tuple[str, tuple[str, ...]], TreeDigest] = {}
 
     def add(self, pair: Pair) -> None:
@@ -67,7 +68,7 @@ class BuildPlanner:
         return BuildPlan(
             nodes=tuple(self._nodes.values()),
             keys=dict(self._keys),
-            indexes=tuple(self._indexes),
+            indexes=dict(self._indexes),
             files=dict(self._loader.files),
         )
 
@@ -143,7 +144,7 @@ class BuildPlanner:
         tree = self._trees.get(key)
         if tree is None:
             tree = tree_digest(checkout.folder, globs)
-            self._indexes[str(tree.index_path)] = None
+            self._indexes[str(tree.index_path)] = tree.digest
             self._trees[key] = tree
         return tree.digest, {file.path: f"{file.kind}{file.sha256}" for file in tree.files}
 

@@ -129,13 +129,17 @@ def match_spec(text: str):
 
 
 def to_generic(package: VirtualPackage) -> GenericVirtualPackage:
-    """A virtual package as rattler's type. Raises SolveError (``invalid-spec``)."""
+    """A virtual package as rattler's type. Raises SolveError (``invalid-spec``).
+
+    ``__archspec`` is declared and locked with version 0 and solved with version 1, as the reference does it.
+    """
     from rattler import GenericVirtualPackage, PackageName, Version, exceptions
     from rattler.package.build_string import BuildString
 
+    version = "1" if package.name == "__archspec" and package.version == "0" else package.version
     try:
         return GenericVirtualPackage(
-            PackageName(package.name), Version(package.version), BuildString.new_unchecked(package.build)
+            PackageName(package.name), Version(version), BuildString.new_unchecked(package.build)
         )
     except (exceptions.InvalidVersionError, exceptions.InvalidPackageNameError) as error:
         raise SolveError(f"`{package}` is not a valid virtual package: {error}", code="invalid-spec") from error
