@@ -398,6 +398,22 @@ def test_licences_that_are_no_spdx_expression_are_left_out_with_a_warning(projec
     assert "BSD License" in describe(request(project)).warnings[0]
 
 
+def test_license_files(project: Path) -> None:
+    for name in ("LICENSE", "LICENCE.md", "sub/NOTICE"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("")
+    line = 'license-files = ["LICEN[CS]E*", "sub/*", "missing*"]\ndependencies'
+    (project / "pyproject.toml").write_text(SETUPTOOLS.replace("dependencies", line))
+    (variant,) = render(request(project))
+    assert variant.recipe["about"]["license_file"] == ["LICENCE.md", "LICENSE", "sub/NOTICE"]
+    for pattern in ("../*", "/etc/*", ""):
+        text = SETUPTOOLS.replace("dependencies", f'license-files = ["{pattern}"]\ndependencies')
+        (project / "pyproject.toml").write_text(text)
+        with pytest.raises(SourceError, match=r"leaves the project|not a valid pattern") as caught:
+            render(request(project))
+        assert caught.value.labels
+
+
 @pytest.mark.parametrize(
     ("given", "spec", "bound"),
     [

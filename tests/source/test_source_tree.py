@@ -26,7 +26,7 @@ NAMES = st.text(st.sampled_from("abAB.-_ é"), min_size=1, max_size=6).filter(
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 KINDS = st.sampled_from(["file", "executable", "link"] if os.name != "nt" else ["file"])
 ENTRIES = st.dictionaries(PATHS, st.tuples(KINDS, st.binary(max_size=5)), min_size=1, max_size=6)
-FAST = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def write(root: Path, entries: dict[str, tuple[str, bytes]]) -> dict[str, tuple[str, bytes]]:

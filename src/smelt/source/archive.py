@@ -13,7 +13,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from smelt.errors import SourceError
 
@@ -42,6 +42,7 @@ def unpack(archive: Path, target: Path, name: str | None = None) -> None:
         else:
             with tarfile.open(archive, mode="r:*") as tar:
                 _unpack_tar(tar, writer)
+                _read_to_end(tar, writer)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise SourceError(f"cannot unpack `{label}`: {error}", code="archive") from error
@@ -75,6 +76,13 @@ def _unpack_tar(tar: tarfile.TarFile, writer: _Writer) -> None:
             writer.same(member.name, member.linkname)
         else:
             raise writer.refused(member.name, "is a device or a pipe")
+
+
+def _read_to_end(tar: tarfile.TarFile, writer: _Writer) -> None:
+    """Read what is behind the last member: only then is the checksum of a compressed file looked at."""
+    stream = cast("IO[bytes]", tar.fileobj)
+    while chunk := stream.read(1 << 20):
+        writer.count(len(chunk), "its end")
 
 
 def _unpack_zst(archive: Path, writer: _Writer) -> None:
@@ -165,6 +173,12 @@ class _Writer:
         with original.open("rb") as content:
             self.file(name, content, executable=executable, mtime=times.get(original, 0) / 1e9)
 
+    def count(self, size: int, name: str) -> None:
+        """Take note of ``size`` more bytes, from member ``name``."""
+        self.written += size
+        if self.written > self.limit:
+            raise self.refused(name, "makes it larger than any honest archive of its size")
+
     def finish(self) -> None:
         """Check that links stay inside, and set the times."""
         # With the folder that wraps everything taken away, a link must not lead above what remains either.
@@ -225,7 +239,5 @@ class _Writer:
     def _copy(self, name: str, content: IO[bytes], path: Path) -> None:
         with path.open("xb") as file:
             while chunk := content.read(1 << 20):
-                self.written += len(chunk)
-                if self.written > self.limit:
-                    raise self.refused(name, "makes it larger than any honest archive of its size")
+                self.count(len(chunk), name)
                 file.write(chunk)

@@ -174,11 +174,14 @@ class _Reader:
         for pattern in patterns:
             if pattern.startswith("/") or ".." in pattern.split("/") or "\\" in pattern:
                 raise self._error("license-files", f"`{pattern}` leaves the project", None)
-            matches = sorted(
-                path.relative_to(self.path.parent).as_posix()
-                for path in self.path.parent.glob(pattern)
-                if path.is_file()
-            )
+            try:
+                matches = sorted(
+                    path.relative_to(self.path.parent).as_posix()
+                    for path in self.path.parent.glob(pattern)
+                    if path.is_file()
+                )
+            except (ValueError, NotImplementedError) as error:
+                raise self._error("license-files", f"`{pattern}` is not a valid pattern: {error}", None) from error
             if not matches:
                 self.warnings.append(f"{self.path}: no license file matches `{pattern}`")
             found.update(dict.fromkeys(matches))
