@@ -38,10 +38,13 @@ class LockedWheel:
     sha256: str
 
 
-def resolve(requirements: Sequence[str], target: Target, *, dependencies: bool = True) -> tuple[LockedWheel, ...]:
+def resolve(
+    requirements: Sequence[str], target: Target, *, dependencies: bool = True, uv: str | None = None
+) -> tuple[LockedWheel, ...]:
     """The wheels that satisfy ``requirements`` (PEP 508) on ``target``, with all they depend on.
 
     uv decides, with the user's own configuration of it (indexes, credentials); only wheels, nothing is built.
+    ``uv``: the executable; callers that use threads ask ``uv_executable`` for it before.
     Raises ChannelError with uv's explanation where there is no solution.
     Source: PEP 751 (``pylock.toml``).
     """
@@ -51,7 +54,16 @@ def resolve(requirements: Sequence[str], target: Target, *, dependencies: bool =
         source, output = Path(name) / "requirements.in", Path(name) / "pylock.toml"
         source.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
         command = [
-            *(uv_executable(), "pip", "compile", str(source), "--output-file", str(output), "--quiet", "--no-header"),
+            *(
+                uv or uv_executable(),
+                "pip",
+                "compile",
+                str(source),
+                "--output-file",
+                str(output),
+                "--quiet",
+                "--no-header",
+            ),
             *("--format", "pylock.toml", "--only-binary", ":all:", "--no-sources"),
             *("--python", sys.executable),  # any will do, and uv need not look for one
             *("--python-version", target.python, "--python-platform", target.uv_platform),
@@ -64,7 +76,10 @@ def resolve(requirements: Sequence[str], target: Target, *, dependencies: bool =
 
 
 def uv_executable() -> str:
-    """The path of the ``uv`` that came with us. Raises ChannelError."""
+    """The path of the ``uv`` that came with us. Raises ChannelError.
+
+    Not safe in threads: it asks sysconfig, which fills its tables at the first question.
+    """
     from uv import find_uv_bin
 
     try:

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 from smelt.channel.conversion import convert, describe, fit, platforms_of
 from smelt.channel.folder import Edit, Say, editing
 from smelt.channel.model import Addition, PackageHead
-from smelt.channel.resolution import fetch, resolve
+from smelt.channel.resolution import fetch, resolve, uv_executable
 from smelt.channel.targets import Target, check_platform
 from smelt.channel.versions import conda_name
 from smelt.channel.wheelfile import Wheel, read_wheel
@@ -56,7 +56,8 @@ def add_wheels(
         check_platform(chosen)
         targets = _targets(edit, request.files, pythons, chosen)
         with ThreadPoolExecutor(max_workers=4) as pool:  # it is uv and the network that take the time
-            found = list(pool.map(partial(_describe, request, dependencies=dependencies), targets))
+            describing = partial(_describe, request, dependencies=dependencies, uv=uv_executable())
+            found = list(pool.map(describing, targets))
         for target, described in zip(targets, found, strict=True):
             for head, wheel in described:
                 edit.add(head, partial(convert, wheel, head, target))
@@ -134,8 +135,8 @@ def _python_version(text: str) -> str:
     return f"{version.major}.{version.minor}.{version.micro}" if not version.is_prerelease else str(version)
 
 
-def _describe(request: Request, target: Target, *, dependencies: bool) -> list[tuple[PackageHead, Wheel]]:
-    locked = resolve(request.requirements, target, dependencies=dependencies)
+def _describe(request: Request, target: Target, *, dependencies: bool, uv: str) -> list[tuple[PackageHead, Wheel]]:
+    locked = resolve(request.requirements, target, dependencies=dependencies, uv=uv)
     wheels = [read_wheel(fetch(one)) for one in locked]
     catalog = {wheel.metadata.name: wheel.metadata for wheel in wheels}
     return [
