@@ -176,6 +176,11 @@ def test_profile_of_several_outputs_reaches_pins_and_build_strings(tmp_path: Pat
     assert variants["lib"].recipe["build"]["script"]["content"] == ('export CFLAGS="${CFLAGS:+$CFLAGS }-g"\nmake lib')
 
 
+def test_outputs_of_several_have_no_script_by_default(tmp_path: Path) -> None:
+    variants = {v.name: v for v in render(recipe(tmp_path, MULTI, profile=UBSAN))}
+    assert variants["tool"].recipe["build"]["script"]["content"] == 'export CFLAGS="${CFLAGS:+$CFLAGS }-g"'
+
+
 @pytest.mark.parametrize(
     ("script", "run"),
     [

@@ -58,7 +58,7 @@ def with_profile(recipe: Mapping[str, object], profile: Profile, build_subdir: s
 
 def _as_table(raw: object) -> dict[str, object]:
     """A rendered script in its long form; ``maybe`` for a line that may be a command or name a file."""
-    if raw is None or raw == []:
+    if raw is None:
         return {"maybe": "build", "default": True}
     if isinstance(raw, str):
         return {"content": raw} if "\n" in raw else {"maybe": raw}
