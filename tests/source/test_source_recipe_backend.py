@@ -73,8 +73,10 @@ def test_variants_of_a_recipe(tmp_path: Path) -> None:
         {"pin_compatible": {"name": "zlib", "lower_bound": "x.x.x.x.x.x", "upper_bound": "x.x"}},
     )
     assert dict(variant.run_exports) == {"weak": ("simple >=1.10,<2.0a0",)}
-    # A script of one line stays what it was: rattler-build tells a file from a command.
-    assert variant.recipe["build"]["script"] == "build.sh"
+    assert variant.recipe["build"]["script"] == {"content": "build.sh"}
+    (tmp_path / "build.sh").write_text("make")
+    variants = render(recipe(tmp_path, variants=PYTHONS))
+    assert variants[1].recipe["build"]["script"] == {"file": "build.sh"}
     assert variant.recipe["tests"] == [{"script": "check.sh"}]
     assert variant.recipe["context"] == {"version": "1.10"}
     assert variant.license == "MIT"
@@ -184,8 +186,11 @@ def test_outputs_of_several_have_no_script_by_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "run"),
     [
-        ("", 'if [ -f "$RECIPE_DIR/build.sh" ]; then . "$RECIPE_DIR/build.sh"; fi'),
-        ("script: other.sh", 'if [ -f "$RECIPE_DIR/other.sh" ]; then . "$RECIPE_DIR/other.sh"; else other.sh; fi'),
+        ("", '. "$RECIPE_DIR/build.sh"'),
+        ("script: other.sh", '. "$RECIPE_DIR/other.sh"'),
+        ("script: other", '. "$RECIPE_DIR/other.sh"'),
+        ("script: another.sh", "another.sh"),
+        ("script: {env: {A: '1'}}", '. "$RECIPE_DIR/build.sh"'),
         ("script: {file: other.sh}", '. "$RECIPE_DIR/other.sh"'),
         ("script: make all", "make all"),
         ("script: [make, make install]", "make\nmake install"),
@@ -194,13 +199,38 @@ def test_outputs_of_several_have_no_script_by_default(tmp_path: Path) -> None:
 )
 def test_profile_goes_before_every_form_of_script(tmp_path: Path, script: str, run: str) -> None:
     text = f"package: {{name: a, version: '1'}}\nbuild:\n  number: 0\n  {script}\n"
+    for name in ("build.sh", "other.sh"):
+        (tmp_path / name).write_text("make")
     (variant,) = render(recipe(tmp_path, text, profile=UBSAN))
     assert variant.recipe["build"]["script"]["content"] == f'export CFLAGS="${{CFLAGS:+$CFLAGS }}-g"\n{run}'
     assert variant.script_env == ({"A": "1"} if "env" in script else {})
 
 
+@pytest.mark.parametrize(
+    ("script", "explicit"),
+    [
+        ("", {"file": "build.sh"}),
+        ("script: build", {"file": "build.sh"}),
+        ("script: build.sh", {"file": "build.sh"}),
+        ("script: build.sh --fast", {"content": "build.sh --fast"}),
+        ("script: make", {"content": "make"}),
+        ("script: [build.sh]", {"file": "build.sh"}),
+        ("script: [make, build.sh]", {"content": ["make", "build.sh"]}),
+        ("script: {content: build.sh, cwd: x}", {"content": "build.sh", "cwd": "x"}),
+    ],
+)
+def test_scripts_are_explicit(tmp_path: Path, script: str, explicit: dict[str, object]) -> None:
+    (tmp_path / "build.sh").write_text("make")
+    text = f"package: {{name: a, version: '1'}}\nbuild:\n  number: 0\n  {script}\n"
+    (variant,) = render(recipe(tmp_path, text))
+    assert variant.recipe["build"]["script"] == explicit
+    (variant,) = render(recipe(tmp_path, MULTI, "recipe.yaml"))[1:]
+    assert variant.recipe["build"]["script"] == {"content": []}
+
+
 @pytest.mark.parametrize("script", ["script: build.py", "script: {content: print(1), interpreter: python}"])
 def test_profile_cannot_be_put_before_other_languages(tmp_path: Path, script: str) -> None:
+    (tmp_path / "build.py").write_text("")
     text = f"package: {{name: a, version: '1'}}\nbuild:\n  {script}\n"
     with pytest.raises(NotSupportedError, match="not a script of the shell"):
         render(recipe(tmp_path, text, profile=UBSAN))

@@ -55,10 +55,11 @@ class RenderedVariant:
     """One output of a package for one assignment of variant keys, with everything known before solving.
 
     Requirements are MatchSpec texts (pins on subpackages resolved; pins on what is in the host environment
-    kept as the recipe's dictionaries in ``pins``, see ``smelt.build.metadata``). ``variant``: the used keys only.
+    kept as the recipe's dictionaries, see ``smelt.build.metadata``). ``variant``: the used keys only.
     ``source_requirements``: for requirements that are source packages themselves: name → location relative to
-    the package root. ``recipe``: the rendered recipe as plain JSON data, whole; ``recipe_folder``: what
-    relative paths in it refer to. ``skip``: the recipe says that this variant is not to be built.
+    the package root. ``recipe``: the rendered recipe as plain JSON data, whole, its
+    script a table with ``content`` or ``file``; ``recipe_folder``: what relative paths in it refer to.
+    ``skip``: the recipe says that this variant is not to be built.
     ``run_exports`` are texts, with pins resolved later. ``script_env``: environment for the build script.
     ``file_globs``: which files of the checkout the build may read, relative to its folder (the syntax of
     ``smelt.source.tree.tree_digest``; empty: all un-ignored).

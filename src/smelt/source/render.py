@@ -22,6 +22,7 @@ from smelt.source.model import RenderedVariant, RenderRequest
 from smelt.source.pins import subpackage_text
 from smelt.source.profile import with_profile
 from smelt.source.requirement import apply_variant, is_template, requirement_name
+from smelt.source.script import with_explicit_script
 from smelt.source.variants import PROFILE_KEY, merge_variants
 from smelt.types import NOARCH, SourceLocation, digest_json
 
@@ -174,7 +175,7 @@ def _variant(
     backend: Backend,
     recipe: BackendRecipe,
 ) -> RenderedVariant:
-    rendered = cast("dict[str, object]", output.recipe)
+    rendered = with_explicit_script(output.recipe, recipe.folder, request.build_subdir)
     if request.profile is not None:
         rendered = with_profile(rendered, request.profile, request.build_subdir, output.name)
     requirements = _table(rendered, "requirements")
