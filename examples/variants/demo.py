@@ -83,14 +83,14 @@ def headline(text: str) -> None:
 def make_channel(demo: Demo) -> list[str]:
     """The channel, and the minor versions of the Pythons in it."""
     channel = demo.workspace / "channel"
-    demo.smelt("channel", "create", str(channel), cwd=demo.root)
-    demo.smelt("channel", "add-python", str(channel), "--all", cwd=demo.root)
-    demo.smelt("channel", "add-toolchain", str(channel), cwd=demo.root)
+    demo.smelt("channel", "create", "workspace/channel", cwd=demo.root)
+    demo.smelt("channel", "add-python", "workspace/channel", "--all", cwd=demo.root)
+    demo.smelt("channel", "add-toolchain", "workspace/channel", cwd=demo.root)
     versions = {tuple(map(int, r["version"].split(".")[:2])) for r in records(channel) if r["name"] == "python"}
     # contourpy and numpy ask for Python 3.11
     minors = [f"{major}.{minor}" for major, minor in sorted(versions) if (major, minor) >= (3, 11)]
     pythons = [word for minor in minors for word in ("--python", minor)]
-    demo.smelt("channel", "add-wheel", str(channel), *WHEELS, *pythons, cwd=demo.root)
+    demo.smelt("channel", "add-wheel", "workspace/channel", *WHEELS, *pythons, cwd=demo.root)
     demo.note("channel", f"{len(records(channel))} packages, Python {', '.join(minors)}")
     return minors
 

@@ -25,7 +25,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     try:
         workspace = Workspace.load(arguments.manifest_path)
     except ManifestError as error:
-        if error.kind != "manifest-missing" or arguments.manifest_path is not None:
+        if error.kind != "manifest-not-found" or arguments.manifest_path is not None:
             raise
         workspace = None
     data = collect(workspace)
