@@ -1,21 +1,41 @@
-"""What the façade tells of its work."""
+"""What the façade tells of its work.
+
+An unchanged workspace has nothing to tell: the rooms' own reporters are imported where they are first needed.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from smelt.build.reporter import BuildReporter
-from smelt.build.reporter import SilentReporter as SilentBuild
-from smelt.install.request import InstallReporter
-from smelt.install.request import SilentReporter as SilentInstall
-from smelt.resolve.model import ResolveReporter
-from smelt.resolve.model import SilentReporter as SilentResolve
+if TYPE_CHECKING:
+    from smelt.build.reporter import BuildReporter
+    from smelt.install.request import InstallReporter
+    from smelt.resolve.model import ResolveReporter
+
+
+def _silent_resolve() -> ResolveReporter:
+    from smelt.resolve.model import SilentReporter
+
+    return SilentReporter()
+
+
+def _silent_build() -> BuildReporter:
+    from smelt.build.reporter import SilentReporter
+
+    return SilentReporter()
+
+
+def _silent_install() -> InstallReporter:
+    from smelt.install.request import SilentReporter
+
+    return SilentReporter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporters:
     """Who hears of solves, of builds, and of downloads and links; by default nobody."""
 
-    resolve: ResolveReporter = field(default_factory=SilentResolve)
-    build: BuildReporter = field(default_factory=SilentBuild)
-    install: InstallReporter = field(default_factory=SilentInstall)
+    resolve: ResolveReporter = field(default_factory=_silent_resolve)
+    build: BuildReporter = field(default_factory=_silent_build)
+    install: InstallReporter = field(default_factory=_silent_install)
