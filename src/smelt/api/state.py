@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import cast
 
 from smelt import __version__
-from smelt.fs import write_text
 from smelt.source import stats
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +24,17 @@ class KnownState:
 
     ``files``: path → stamp (``smelt.source.stats.stamp``) of everything that was read but source trees;
     ``trees``: their stat indexes, and the digest that each had. ``environments``: name → digest of what the prefix
-    must hold.
+    must hold. ``manifest`` is the workspace's; ``supported``: its environments that this machine can have;
+    ``warned``: reading it gives warnings, so it has to be read to give them again.
     """
+
+    manifest: str
 
     files: Mapping[str, tuple[int, ...] | None]
     trees: Mapping[str, str] = field(default_factory=dict[str, str])
     environments: Mapping[str, str] = field(default_factory=dict[str, str])
+    supported: tuple[str, ...] = ()
+    warned: bool = False
 
     def holds(self) -> bool:
         """Whether every file and tree is still as it was."""
@@ -65,6 +69,9 @@ def read_known(state_folder: Path, platform: str) -> KnownState | None:
         return None
     files = cast("dict[str, list[int] | None]", values["files"])
     return KnownState(
+        manifest=str(values["manifest"]),
+        supported=tuple(cast("list[str]", values["supported"])),
+        warned=bool(values["warned"]),
         files={path: tuple(stamp) if stamp is not None else None for path, stamp in files.items()},
         trees=cast("dict[str, str]", values["trees"]),
         environments=cast("dict[str, str]", values["environments"]),
@@ -78,9 +85,14 @@ def stamps(paths: Iterable[Path]) -> dict[str, tuple[int, ...] | None]:
 
 def write_known(state_folder: Path, platform: str, known: KnownState) -> None:
     """Replace the record. Raises OSError."""
+    from smelt.fs import write_text
+
     data = {
         "format": FORMAT,
         "identity": _identity(platform),
+        "manifest": known.manifest,
+        "supported": list(known.supported),
+        "warned": known.warned,
         "files": {path: list(stamp) if stamp is not None else None for path, stamp in known.files.items()},
         "trees": dict(known.trees),
         "environments": dict(known.environments),

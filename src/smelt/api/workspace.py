@@ -5,10 +5,9 @@ What an unchanged workspace does not need is imported inside the methods that ne
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -241,7 +240,7 @@ class Workspace:
             files |= stamps(watched_paths(self.model.prefix(name)))
             scripts = effective_for(self.model, name).activation.scripts
             files |= stamps(self.model.root / script for script in scripts)
-        return KnownState(files=files, trees=known.trees, environments=known.environments)
+        return replace(known, files=files)
 
     def _known_installed(self, names: Sequence[str]) -> tuple[Installed, ...] | None:
         """The answer where nothing changed since the last installation; None where that is not certain."""
@@ -312,11 +311,19 @@ class Workspace:
         """Write down what was read and what came of it; what is known of other environments stays while it holds."""
         subdir = current_platform()
         old = read_known(self.model.state_folder, subdir)
-        if old is not None and old.holds():
+        if old is not None and old.manifest == str(self.model.manifest_path) and old.holds():
             files = {**old.files, **files}
             trees = {**old.trees, **trees}
             digests = {**old.environments, **digests}
-        write_known(self.model.state_folder, subdir, KnownState(files=files, trees=trees, environments=digests))
+        known = KnownState(
+            manifest=str(self.model.manifest_path),
+            files=files,
+            trees=trees,
+            environments=digests,
+            supported=self.supported(),
+            warned=bool(self.model.warnings),
+        )
+        write_known(self.model.state_folder, subdir, known)
 
     def _plan(self, lock: Lock, environments: Sequence[str] | None, platform: str | None) -> BuildPlan:
         from smelt.resolve.packages import PackageLoader
@@ -343,4 +350,6 @@ def outdated(mismatches: Sequence[Mismatch]) -> LockOutdatedError:
 
 
 def _run(coroutine: Coroutine[object, object, T]) -> T:
+    import asyncio  # 20 ms that an unchanged workspace does not pay
+
     return asyncio.run(coroutine)

@@ -26,6 +26,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Install environments, updating the lock and building source packages as needed."""
+    if not (arguments.verify or arguments.frozen):
+        from smelt.api.quick import unchanged
+
+        current = unchanged(arguments.manifest_path, arguments.environment, every=arguments.all)
+        if current is not None:
+            for name in current:
+                _say(name, "is up to date", terminal)
+            return 0
     from smelt.api.workspace import InstallOptions
 
     workspace = load(arguments, terminal)
@@ -34,6 +42,9 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         names, mode=lock_mode(arguments), options=InstallOptions(verify=arguments.verify, jobs=arguments.jobs)
     )
     for each in installed:
-        word = "installed" if each.changed else "is up to date"
-        terminal.note(f"{terminal.style('✔', 'green', err=True)} environment {each.environment} {word}")
+        _say(each.environment, "installed" if each.changed else "is up to date", terminal)
     return 0
+
+
+def _say(environment: str, word: str, terminal: Terminal) -> None:
+    terminal.note(f"{terminal.style('✔', 'green', err=True)} environment {environment} {word}")
