@@ -139,7 +139,8 @@ class BuildPlanner:
     def _source(self, checkout: Checkout, globs: tuple[str, ...]) -> tuple[str, Mapping[str, str] | None]:
         """The digest of the source, and of each of its files where it is a folder."""
         if checkout.digest is not None:
-            return checkout.digest, None
+            inner = checkout.pinned.subdir
+            return (f"{checkout.digest}#{inner}" if inner else checkout.digest), None
         key = (str(checkout.folder), globs)
         tree = self._trees.get(key)
         if tree is None:
