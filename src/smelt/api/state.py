@@ -6,6 +6,7 @@ The record lies in ``.pixi/smelt/state.json``. It is a cache: whatever is wrong 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +54,9 @@ def _path(state_folder: Path) -> Path:
 
 
 def _identity(platform: str) -> list[str]:
-    return [__version__, sys.version, sys.prefix, platform]
+    # what overrides the virtual packages of the machine decides whether an environment can run here
+    overrides = sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith("CONDA_OVERRIDE_"))
+    return [__version__, sys.version, sys.prefix, platform, *overrides]
 
 
 def read_known(state_folder: Path, platform: str) -> KnownState | None:

@@ -253,6 +253,7 @@ class Workspace:
 
     def _install(self, names: Sequence[str], mode: LockMode, options: InstallOptions) -> tuple[Installed, ...]:
         from smelt.api.building import BuildOptions, run_builds
+        from smelt.api.machine import check_machine
         from smelt.install.prefix import install
 
         read = stamps(self.model.files)
@@ -261,6 +262,9 @@ class Workspace:
         plan = self._plan(lock, names, options.platform)
         artifacts = run_builds(plan, BuildOptions(jobs=options.jobs), self.reporters.build)
         requests = [self._request(name, lock, plan, artifacts, options) for name in names]
+        if options.platform is None:
+            for request in requests:
+                check_machine(request.environment, request.records)
 
         async def one_after_another() -> list[Installed]:
             done: list[Installed] = []
