@@ -15,6 +15,7 @@ from smelt.errors import ErrorGroup, SmeltError, SolveError, SourceError
 from smelt.resolve.cycles import check_cycles
 from smelt.resolve.model import Candidate, Context, Goal, Infeasible, Solution, SourceRequirement
 from smelt.resolve.packages import PackageLoader
+from smelt.resolve.previous import LockedInputs
 from smelt.solve.conda import CondaSolver
 from smelt.solve.matching import RattlerMatcher
 from smelt.solve.request import SolveRequest
@@ -35,9 +36,10 @@ class _Expansion:
 class SourceSolver:
     """Solves goals for one workspace; equal solves and expansions are done once."""
 
-    def __init__(self, loader: PackageLoader, solver: CondaSolver) -> None:
+    def __init__(self, loader: PackageLoader, solver: CondaSolver, locked: LockedInputs | None = None) -> None:
         self.loader = loader
         self._solver = solver
+        self._locked = locked or LockedInputs()
         self._exports = RunExportsSource()
         self._matcher = RattlerMatcher()
         self._expanded: dict[object, asyncio.Task[Candidate | Infeasible]] = {}
@@ -190,8 +192,9 @@ class SourceSolver:
         sources = {need.name: need for need in self.loader.requirements_of(requirement, variant)}
         inner = replace(context, strategy="highest")
         try:
-            build = await self._side(variant.build_requirements, sources, inner)
-            host = await self._side(variant.host_requirements, sources, inner)
+            locked_build, locked_host = self._locked.of(variant.name, variant.variant)
+            build = await self._side(variant.build_requirements, sources, inner, locked_build)
+            host = await self._side(variant.host_requirements, sources, inner, locked_host)
         except SolveError as error:
             reason = "\n".join([error.message, *error.notes])
             return Infeasible(package=variant.name, variant=dict(variant.variant), reason=reason)
@@ -231,13 +234,15 @@ class SourceSolver:
         requirements: Sequence[object],
         sources: dict[str, SourceRequirement],
         context: Context,
+        locked: tuple[CondaRecord, ...],
     ) -> Solution:
         """A build or host environment, with run-exports known for every record."""
         specs = tuple(str(spec) for spec in requirements if isinstance(spec, str))
         if not specs:
             return Solution(records=())
         names = {spec_name(spec) for spec in specs}
-        goal = Goal(specs=specs, sources=tuple(need for name, need in sources.items() if name in names))
+        needs = tuple(need for name, need in sources.items() if name in names)
+        goal = Goal(specs=specs, sources=needs, locked=locked)
         solution = await self._solve(goal, context)
         return replace(solution, records=await self._exports.complete(solution.records))
 

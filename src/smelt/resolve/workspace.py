@@ -11,6 +11,7 @@ from smelt.lock.model import Lock
 from smelt.resolve.locked import LockBuilder
 from smelt.resolve.model import Context, Goal, ResolveReporter, Solution, SourceRequirement
 from smelt.resolve.packages import PackageLoader
+from smelt.resolve.previous import LockedInputs
 from smelt.resolve.solution import SourceSolver
 from smelt.solve.conda import CondaSolver, match_spec
 from smelt.types import CondaRecord, spec_name
@@ -41,7 +42,9 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     """
     workspace = request.workspace
     check_supported(workspace)
-    solver = SourceSolver(PackageLoader(workspace, request.old), CondaSolver())
+    solver = SourceSolver(
+        PackageLoader(workspace, request.old), CondaSolver(), LockedInputs.from_lock(request.old, request.unlock)
+    )
     builder = LockBuilder(workspace)
     jobs: list[tuple[tuple[EffectiveEnvironment, ...], asyncio.Task[Solution]]] = []
     for group in solve_groups(workspace):
