@@ -103,7 +103,8 @@ class SourceSolver:
             subdir=context.subdir,
             virtual_packages=context.virtual_packages,
             candidates=candidates,
-            locked=goal.locked,
+            # a package of a channel that is no longer asked for must not stay
+            locked=tuple(r for r in goal.locked if r.channel is None or r.channel in context.channels),
             channel_priority=context.channel_priority,
             strategy=context.strategy,
             exclude_newer=context.exclude_newer,
