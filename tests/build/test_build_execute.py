@@ -11,7 +11,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from build_kit import Recorder, build, node, render, write_source
 from smelt.archive import read_conda
 from smelt.build.model import BuildNode, SourceInput
 from smelt.build.store import Store
-from smelt.errors import BuildError, ErrorGroup, NotSupportedError, SourceError
+from smelt.errors import BuildError, ChannelError, ErrorGroup, NotSupportedError, SourceError
 from smelt.source.model import FinalMetadata
-from smelt.types import RunExports
+from smelt.types import CondaRecord, RunExports
 
 pytestmark = pytest.mark.build
 posix = pytest.mark.skipif(os.name != "posix", reason="the build scripts are for a POSIX shell")
@@ -358,6 +358,45 @@ def test_a_script_that_edits_its_dependencies(tmp_path: Path) -> None:
     healed = application("cat $PREFIX/share/lib > $PREFIX/share/app")
     artifact = build([healed], tmp_path)[healed.key]
     assert read_conda(artifact.path).files[0].data == b"clean\n"
+
+
+@posix
+def test_packages_are_provided_before_they_are_needed(tmp_path: Path) -> None:
+    library = script(tmp_path / "lib", "mkdir -p $PREFIX/share", "echo clean > $PREFIX/share/lib", name="lib")
+    record = build([library], tmp_path)[library.key].record
+    recipe = {
+        "package": {"name": "app", "version": "1"},
+        "build": {"script": ["cat $PREFIX/share/lib > $PREFIX/share/app"]},
+        "requirements": {"host": ["lib"]},
+    }
+    item = SourceInput(name="lib", key=library.key)
+    variant = render(json.dumps(recipe), tmp_path / "lib")[0]
+    one = node(variant, tmp_path / "lib", host=[item], records={library.key: record})
+    asked: list[CondaRecord] = []
+
+    def refuse(records: Sequence[CondaRecord]) -> None:
+        asked.extend(records)
+        raise ChannelError("cannot fetch lib")
+
+    with pytest.raises(ChannelError, match="cannot fetch lib"):
+        build([one], tmp_path, provide=refuse)
+    assert asked == [record]
+    assert build([one], tmp_path, provide=asked.extend)[one.key].built
+    assert asked == [record, record]
+
+
+@posix
+def test_an_interrupt_while_packages_are_provided(tmp_path: Path) -> None:
+    one = script(tmp_path / "source", "true")
+
+    def hang(records: Sequence[CondaRecord]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(30)
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        build([one], tmp_path, provide=hang)
+    assert time.monotonic() - started < 10
 
 
 @posix

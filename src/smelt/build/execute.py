@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from smelt.scheduler.cancellation import Cancellation
 from smelt.scheduler.graph import run_graph
 from smelt.types import CondaRecord, digest_json
 
+Provide = Callable[[Sequence[CondaRecord]], None]
+"""Sees to it that the package cache holds these packages whole; called from several threads at once."""
+
 
 def build_all(
     nodes: Sequence[BuildNode],
@@ -36,12 +39,15 @@ def build_all(
     keep_going: bool = False,
     rebuild: frozenset[str] = frozenset(),
     package_cache: Path | None = None,
+    provide: Provide | None = None,
 ) -> Mapping[str, Artifact]:
     """The artifact of every node, by build key; what the store has is not built.
 
     At most ``jobs`` builds run at once. ``rebuild``: names of packages that are built though they are stored.
     ``work_root``: the folder below which builds work (one folder per package and variant, removed afterwards).
-    ``package_cache``: rattler's cache (default: the shared one).
+    ``package_cache``: rattler's cache (default: the shared one). ``provide`` is called before each build with all
+    packages of its two environments, to fetch them into that cache and to heal what is damaged there: rattler-build
+    itself neither checks archives on disk nor what was unpacked from them, and does not say what it cannot fetch.
 
     A failing build stores nothing and stops the others; with ``keep_going`` all that do not need it go on.
     Raises BuildError (ErrorGroup, with several): the end of the log, the whole log kept in ``store.logs``; and
@@ -56,6 +62,7 @@ def build_all(
         rebuild=rebuild,
         package_cache=(package_cache or cache_root()).absolute(),
         cleanup=cleanup,
+        provide=provide,
     )
     try:
         result = run_graph(
@@ -91,6 +98,7 @@ class _Builder:
         rebuild: frozenset[str],
         package_cache: Path,
         cleanup: Cleanup,
+        provide: Provide | None,
     ) -> None:
         self._store = store
         self._reporter = reporter
@@ -98,6 +106,7 @@ class _Builder:
         self._rebuild = rebuild
         self._package_cache = package_cache
         self._cleanup = cleanup
+        self._provide = provide
         self._records: dict[str, CondaRecord] = {}
 
     def job(self, node: BuildNode):
@@ -136,7 +145,12 @@ class _Builder:
 
     def _build(self, node: BuildNode, stored: Artifact | None, cancellation: Cancellation, started: float) -> Artifact:
         self._reporter.started(node)
-        spec = freeze(node, self._inputs(node))
+        inputs = self._inputs(node)
+        spec = freeze(node, inputs)
+        if self._provide is not None:
+            items = (*node.build_inputs, *node.host_inputs)
+            records = [item if isinstance(item, CondaRecord) else inputs[item.key] for item in items]
+            _interruptible(self._provide, records, cancellation)
         folder = self._work_root / _work_name(node)
         placement = Placement(
             folder=folder,
@@ -181,6 +195,26 @@ class _Builder:
             if record is not None:
                 found[key] = record
         return found
+
+
+def _interruptible(provide: Provide, records: Sequence[CondaRecord], cancellation: Cancellation) -> None:
+    """Call ``provide``; if cancelled, leave it behind in its thread (a download may hang) and raise Cancelled."""
+    ended = threading.Event()
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            provide(records)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failure.append(error)
+        ended.set()
+
+    threading.Thread(target=run, name="provide", daemon=True).start()
+    with cancellation.calls(ended.set):
+        ended.wait()
+    cancellation.check()
+    if failure:
+        raise failure[0]
 
 
 @contextmanager

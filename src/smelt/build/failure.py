@@ -10,6 +10,9 @@ from smelt.build.model import BuildNode
 from smelt.build.run import WorkerFailure
 from smelt.errors import BuildError
 
+LOG_LINES = 30
+"""How many lines of the log an error shows."""
+
 _TOOLS = r"(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+|gfortran|ld|make|cmake|ninja|meson)"
 
 _HELP: tuple[tuple[str, str], ...] = (
@@ -53,14 +56,14 @@ def build_error(node: BuildNode, failure: WorkerFailure, log: Path) -> BuildErro
             help=failure.help,
         )
     notes = [_variant_note(node), failure.message, *failure.notes]
-    if failure.tail:
-        lines = "\n".join(failure.tail)
-        notes.append(f"the last {len(failure.tail)} lines of the log:\n{lines}")
+    shown = failure.lines[-LOG_LINES:]
+    if shown:
+        notes.append("\n".join([f"the last {len(shown)} lines of the log:", *shown]))
     return BuildError(
         f"{node.label} could not be built",
         code="build-failed",
         notes=[*notes, where],
-        help=_help([failure.message, *failure.tail]),
+        help=_help([failure.message, *failure.lines]),
     )
 
 

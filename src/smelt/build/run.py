@@ -18,8 +18,8 @@ from smelt.fs import remove_tree
 from smelt.scheduler.cancellation import Cancellation
 from smelt.scheduler.containment import Containment
 
-LOG_LINES = 30
-"""How many lines of the log an error shows."""
+KEPT_LINES = 400
+"""How many lines of the log are kept in memory: what a script says on its two outputs comes in no exact order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,14 @@ class BuiltPackage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerFailure:
     """How the worker failed. ``kind``: ``build-failed`` (rattler-build gave up), ``worker-died``, or the code of an
-    error of ours. ``tail``: the end of the log.
+    error of ours. ``lines``: the end of the log.
     """
 
     kind: str
     message: str
     notes: tuple[str, ...] = ()
     help: str | None = None
-    tail: tuple[str, ...] = field(default=())
+    lines: tuple[str, ...] = field(default=(), repr=False)
 
 
 def run_worker(
@@ -57,7 +57,7 @@ def run_worker(
     # where smelt itself is found: the worker takes it out again before a build sees it
     environment["PYTHONPATH"] = str(Path(smelt.__file__).resolve().parent.parent)
     argv = [sys.executable, "-P", "-s", "-m", "smelt.build.worker", str(placement.job_file)]
-    tail: deque[str] = deque(maxlen=LOG_LINES)
+    lines: deque[str] = deque(maxlen=KEPT_LINES)
     last: dict[str, Any] = {}
     cancellation.check()
     with (placement.folder / "worker.err").open("wb") as errors:
@@ -68,7 +68,7 @@ def run_worker(
                     event = _event(raw)
                     text = event.get("log")
                     if isinstance(text, str):
-                        tail.append(text)
+                        lines.append(text)
                         line(text)
                     else:
                         last = event
@@ -88,7 +88,7 @@ def run_worker(
             message=error["message"],
             notes=tuple(error["notes"]),
             help=error["help"],
-            tail=tuple(tail),
+            lines=tuple(lines),
         )
     said = (placement.folder / "worker.err").read_text(encoding="utf-8", errors="replace").strip()
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -96,7 +96,7 @@ def run_worker(
         kind="worker-died",
         message=f"the process that built it {how}",
         notes=(said,) if said else (),
-        tail=tuple(tail),
+        lines=tuple(lines),
     )
 
 

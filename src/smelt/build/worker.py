@@ -92,7 +92,9 @@ class Events:
 
     def on_log(self, event: Any) -> None:
         """A line from rattler-build or from the build script."""
-        self.line(event.message)
+        # advice to run the script again, in a folder that will be gone
+        if not event.message.lstrip().startswith("Script execution failed."):
+            self.line(event.message)
 
 
 def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, Any]:
