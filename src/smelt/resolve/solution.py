@@ -55,7 +55,7 @@ class SourceSolver:
 
     async def _solve(self, goal: Goal, context: Context) -> Solution:
         if not goal.sources:
-            return Solution(records=await self._solver.solve(self._request(goal, context, ())))
+            return Solution(records=await self._records(self._request(goal, context, ())))
         preview = await self._preview(goal, context)
         expansion = await self._expand(goal, context, preview)
         try:
@@ -76,7 +76,7 @@ class SourceSolver:
             )
         request = self._request(goal, context, tuple(c.record for c in expansion.candidates))
         try:
-            records = await self._solver.solve(request)
+            records = await self._records(request)
         except SolveError as error:
             raise SolveError(
                 error.message, code=error.kind, labels=error.labels, help=error.help, notes=[*error.notes, *notes]
@@ -90,10 +90,15 @@ class SourceSolver:
         names = {source.name for source in goal.sources}
         specs = tuple(spec for spec in goal.specs if spec_name(spec) not in names)
         try:
-            records = await self._solver.solve(self._request(replace(goal, specs=specs), context, ()))
+            records = await self._records(self._request(replace(goal, specs=specs), context, ()))
         except SolveError:
             return None
         return {record.name: record for record in records}
+
+    async def _records(self, request: SolveRequest) -> tuple[CondaRecord, ...]:
+        """The answer to a request; what stays as it was locked stays with all that was locked of it."""
+        locked = {(record.url, record.sha256): record for record in request.locked}
+        return tuple(locked.get((r.url, r.sha256), r) for r in await self._solver.solve(request))
 
     def _request(self, goal: Goal, context: Context, candidates: tuple[CondaRecord, ...]) -> SolveRequest:
         return SolveRequest(
@@ -144,11 +149,8 @@ class SourceSolver:
             candidates += found
             for candidate in found:
                 run = {spec_name(spec) for spec in candidate.metadata.depends}
-                waiting += [
-                    need
-                    for need in self.loader.requirements_of(requirement, candidate.variant)
-                    if need.name in run and need.name not in {w.name for w in waiting}
-                ]
+                needs = self.loader.requirements_of(requirement, candidate.variant)
+                waiting += [need for need in needs if need.name in run and need not in waiting]
         return _Expansion(candidates=tuple(candidates), infeasible=tuple(infeasible), deferred=deferred)
 
     def _agrees(self, variant: RenderedVariant, preview: dict[str, CondaRecord]) -> bool:
