@@ -150,9 +150,7 @@ def _write_tar(target: IO[bytes], members: Iterable[Member], mtime: int, level: 
     ordered: Sequence[Member] = sorted(members, key=lambda member: member.name.encode())
     with (
         compressor.stream_writer(target, closefd=False) as stream,
-        tarfile.open(
-            fileobj=cast("IO[bytes]", stream), mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8"
-        ) as tar,
+        tarfile.open(fileobj=cast("IO[bytes]", stream), mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8") as tar,
     ):
         for member in ordered:
             entry = tarfile.TarInfo(member.name)
