@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from smelt.build.metadata import finalize
 from smelt.errors import ErrorGroup, SmeltError, SolveError, SourceError
 from smelt.resolve.cycles import check_cycles
+from smelt.resolve.explanation import Explainer
 from smelt.resolve.model import Candidate, Context, Goal, Infeasible, Solution, SourceRequirement
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.previous import LockedInputs
@@ -38,6 +39,7 @@ class SourceSolver:
 
     def __init__(self, loader: PackageLoader, solver: CondaSolver, locked: LockedInputs | None = None) -> None:
         self.loader = loader
+        self.explainer = Explainer(loader, solver)
         self._solver = solver
         self._locked = locked or LockedInputs()
         self._exports = RunExportsSource()

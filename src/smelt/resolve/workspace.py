@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from smelt.errors import ErrorGroup, Label, ManifestError, NotSupportedError, SmeltError, SolveError
@@ -130,12 +130,14 @@ async def _solve(
     )
     reporter.solving(name, platform.name)
     try:
-        solution = await solver.solve(goal, context_of(request.workspace, members))
-    except SmeltError as error:
+        context = context_of(request.workspace, members)
+        try:
+            solution = await solver.solve(goal, context)
+        except SolveError as error:
+            raise await solver.explainer.explain(error, members, context, goal.sources) from error
+    except SmeltError:
         reporter.failed(name, platform.name)
-        if not isinstance(error, SolveError):
-            raise
-        raise _headed(error, name, platform.name, dependencies, members) from error
+        raise
     for variant in solution.infeasible:
         reporter.infeasible(name, platform.name, variant)
     reporter.solved(name, platform.name, len(solution.records))
@@ -221,30 +223,3 @@ def _check_spec(dependency: Dependency) -> None:
     except SolveError as error:
         labels = [Label(place=dependency.place)] if dependency.place is not None else []
         raise ManifestError(error.message, code="manifest-spec", labels=labels) from error
-
-
-def _headed(
-    error: SolveError,
-    name: str,
-    platform: str,
-    dependencies: Sequence[Dependency],
-    members: Sequence[EffectiveEnvironment],
-) -> SolveError:
-    """The same error under a line that says which environment and platform, pointing at what was required."""
-    text = "\n".join(error.notes)
-    mentioned: Mapping[str, Dependency] = {
-        each.name: each for each in dependencies if each.place is not None and each.name in text
-    }
-    labels = [Label(place=each.place, message="required here") for each in mentioned.values() if each.place][:5]
-    notes = list(error.notes)
-    if "__" in text:
-        assumed = ", ".join(str(package) for package in members[0].platform.virtual_packages)
-        notes.append(f"virtual packages assumed for {platform}: {assumed or 'none'}")
-    kind = "solve group" if members[0].environment.solve_group else "environment"
-    return SolveError(
-        f"{kind} `{name}` cannot be solved for {platform}",
-        code=error.kind,
-        labels=labels,
-        notes=notes,
-        help=error.help,
-    )

@@ -1,0 +1,109 @@
+"""Why an environment cannot be solved, in the words of its manifest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from smelt.errors import Label, SolveError
+from smelt.resolve.model import Context, SourceRequirement
+from smelt.resolve.packages import PackageLoader
+from smelt.solve.conda import CondaSolver
+from smelt.text import closest
+from smelt.types import NOARCH
+from smelt.workspace.model import Dependency, EffectiveEnvironment
+
+_NAME = r"([A-Za-z0-9_][A-Za-z0-9_.-]*)"
+_MISSING = (
+    re.compile(rf"No candidates were found for {_NAME}"),
+    re.compile(rf"{_NAME}(?: [^\n]*?)?, for which no candidates were found"),
+)
+_MOST_VERSIONS = 8
+
+
+class Explainer:
+    """Adds to rattler's explanation what it does not say: what there is instead, and where it was required."""
+
+    def __init__(self, loader: PackageLoader, solver: CondaSolver) -> None:
+        self._loader = loader
+        self._solver = solver
+
+    async def explain(
+        self,
+        error: SolveError,
+        members: Sequence[EffectiveEnvironment],
+        context: Context,
+        sources: Sequence[SourceRequirement],
+    ) -> SolveError:
+        """The same error under a line that says which environment and platform, pointing at what was required.
+
+        ``members``: the environments that were solved together.
+        """
+        text = "\n".join(error.notes)
+        first = members[0]
+        dependencies = [each for member in members for each in member.dependencies]
+        notes, help = list(error.notes), error.help
+        names = list(dict.fromkeys(found for pattern in _MISSING for found in pattern.findall(text)))
+        from_source = {source.name: source for source in sources}
+        virtual = [name for name in names if name.startswith("__")]
+        for name in names:
+            if name in from_source:
+                notes.append(self._source_versions(from_source[name], context))
+            elif name not in virtual:
+                note, guess = await self._available(name, context)
+                notes.append(note)
+                help = help or guess
+        if "__" in text:
+            assumed = ", ".join(str(package) for package in first.platform.virtual_packages)
+            notes.append(f"virtual packages assumed for {first.platform.name}: {assumed or 'none'}")
+        if virtual:
+            key = virtual[0].removeprefix("__")
+            help = help or (
+                f"`{virtual[0]}` is what the machine must have: if it has it, say so in `[system-requirements]` "
+                f'(`{key} = "…"`) of the workspace or of a feature'
+            )
+        if context.exclude_newer is not None and names:
+            notes.append(f"`exclude-newer` leaves out packages newer than {context.exclude_newer}")
+        group = first.environment.solve_group
+        what = f"solve group `{group}`" if group else f"environment `{first.environment.name}`"
+        return SolveError(
+            f"{what} cannot be solved for {first.platform.name}",
+            code=error.kind,
+            labels=_labels(dependencies, text),
+            notes=notes,
+            help=help,
+        )
+
+    def _source_versions(self, source: SourceRequirement, context: Context) -> str:
+        versions = sorted({variant.version for variant in self._loader.render(source, context)})
+        return f"source package `{source.name}` at {source.location} has the version {', '.join(versions)}"
+
+    async def _available(self, name: str, context: Context) -> tuple[str, str | None]:
+        """What the channels have under a name; where that is nothing, a help that may name another."""
+        from rattler import Version
+
+        gateway = self._solver.gateway()
+        channels, platforms = list(context.channels), [context.subdir, NOARCH]
+        found = await gateway.query(channels, platforms, [name], recursive=False)  # pyright: ignore[reportArgumentType]
+        versions = {str(record.version) for records in found for record in records}
+        if versions:
+            newest = sorted(versions, key=Version, reverse=True)
+            shown = ", ".join([*newest[:_MOST_VERSIONS], *(["…"] if len(newest) > _MOST_VERSIONS else [])])
+            return f"of {name}, the channels have {shown}: none satisfies all that is required of it", None
+        known = await gateway.names(channels, platforms)  # pyright: ignore[reportArgumentType]
+        guess = closest(name, (each.normalized for each in known))
+        where = ", ".join(context.channels) or "no channel at all"
+        return (
+            f"no package is called `{name}` for {context.subdir} in {where}",
+            f"did you mean `{guess}`?" if guess else "check its spelling, or add a channel that has it to `channels`",
+        )
+
+
+def _labels(dependencies: Iterable[Dependency], text: str) -> list[Label]:
+    """The places of requirements that the explanation is about: those it quotes, else those whose name it has."""
+    placed = [each for each in dependencies if each.place is not None]
+    named = [each for each in placed if re.search(rf"(?<![\w.-]){re.escape(each.name)}(?![\w-])", text)]
+    quoted = [each for each in named if each.spec.matchspec(each.name) in text]
+    others = [each for each in named if each not in quoted]
+    places = dict.fromkeys(each.place for each in (*quoted, *others) if each.place is not None)
+    return [Label(place=place, message="required here") for place in places][:5]
