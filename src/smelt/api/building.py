@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from smelt.api.reporter import Reporters
 from smelt.build.execute import build_all
 from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
-from smelt.build.reporter import BuildReporter
 from smelt.build.store import Store
-from smelt.fs import smelt_cache
+from smelt.fs import cache_root, smelt_cache
+from smelt.install.packages import provide
 from smelt.resolve.plan import BuildPlan
+from smelt.types import CondaRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,20 +47,30 @@ def store(warn: Callable[[str], None] | None = None) -> Store:
     return Store(smelt_cache(), warn)
 
 
-def run_builds(plan: BuildPlan, options: BuildOptions, reporter: BuildReporter) -> Mapping[str, Artifact]:
-    """Build what of ``plan`` is not in the store; the artifacts by build key. Raises BuildError."""
+def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> Mapping[str, Artifact]:
+    """Build what of ``plan`` is not in the store; the artifacts by build key.
+
+    Raises BuildError, and what fetching the packages of build environments raises (ChannelError, CacheError,
+    InstallError).
+    """
     nodes = needed(plan.nodes, options.packages)
     if not nodes:
         return {}
     return build_all(
         nodes,
         jobs=options.jobs or os.cpu_count() or 1,
-        store=store(reporter.warning),
-        reporter=reporter,
+        store=store(reporters.build.warning),
+        reporter=reporters.build,
         keep_going=options.keep_going,
         rebuild=frozenset(options.rebuild),
         work_root=smelt_cache() / "work",
+        provide=lambda records: _provide(records, reporters),
     )
+
+
+def _provide(records: Sequence[CondaRecord], reporters: Reporters) -> None:
+    """Bring the packages of a build environment into the cache, whole."""
+    asyncio.run(provide(cache_root(), records, reporters.install))
 
 
 def explain_builds(plan: BuildPlan, packages: Collection[str] | None = None) -> tuple[Explanation, ...]:

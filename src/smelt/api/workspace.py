@@ -167,7 +167,7 @@ class Workspace:
         """Build the source packages that ``environments`` need; the artifacts by build key. Raises BuildError."""
         from smelt.api.building import BuildOptions, run_builds
 
-        return run_builds(self.plan(environments, mode=mode), options or BuildOptions(), self.reporters.build)
+        return run_builds(self.plan(environments, mode=mode), options or BuildOptions(), self.reporters)
 
     def supported(self) -> tuple[str, ...]:
         """The environments that support this machine's platform."""
@@ -260,7 +260,7 @@ class Workspace:
         lock = self.ensure_lock(mode)
         read |= stamps([self.model.lock_path])
         plan = self._plan(lock, names, options.platform)
-        artifacts = run_builds(plan, BuildOptions(jobs=options.jobs), self.reporters.build)
+        artifacts = run_builds(plan, BuildOptions(jobs=options.jobs), self.reporters)
         requests = [self._request(name, lock, plan, artifacts, options) for name in names]
         if options.platform is None:
             for request in requests:

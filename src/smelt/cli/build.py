@@ -70,7 +70,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         jobs=arguments.jobs,
         keep_going=arguments.keep_going,
     )
-    artifacts = run_builds(plan, options, workspace.reporters.build)
+    artifacts = run_builds(plan, options, workspace.reporters)
     for artifact in artifacts.values():
         word = terminal.style("built ", "green") if artifact.built else terminal.style("cached", "dim")
         terminal.print(f"{word} {artifact.record}  sha256:{(artifact.record.sha256 or '')[:16]}")
