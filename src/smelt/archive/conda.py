@@ -33,14 +33,15 @@ class ArchiveError(SmeltError):
 class Member:
     """A file or a symbolic link of a package.
 
-    ``name``: POSIX path relative to the prefix. ``data`` is the content of a file, ``link`` the target of a
-    symbolic link (then ``data`` is empty).
+    ``name``: POSIX path relative to the prefix. ``data`` is the content of a file, or ``source`` a file that is read
+    when the archive is written; ``link`` is the target of a symbolic link (then there is no content).
     """
 
     name: str
     data: bytes = field(default=b"", repr=False)
     link: str | None = None
     executable: bool = False
+    source: Path | None = None
 
     def with_data(self, data: bytes) -> Member:
         """The same file with another content."""
@@ -161,6 +162,7 @@ def _write_tar(target: IO[bytes], members: Iterable[Member], mtime: int, level: 
                 entry.mode = 0o777
                 tar.addfile(entry)
             else:
-                entry.size = len(member.data)
+                data = member.data if member.source is None else member.source.read_bytes()
+                entry.size = len(data)
                 entry.mode = 0o755 if member.executable else 0o644
-                tar.addfile(entry, io.BytesIO(member.data))
+                tar.addfile(entry, io.BytesIO(data))

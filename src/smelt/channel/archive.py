@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
-import tempfile
-import zipfile
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, cast
 
+from smelt.archive import CondaArchive, Member, write_conda
 from smelt.channel.model import PLACEHOLDER, Package, PackageFile, PackageHead, PackageLink
 from smelt.channel.paths import check_relative
 from smelt.errors import ChannelError
-from smelt.types import NOARCH
+from smelt.types import NOARCH, sha256_file
 
-_LEVEL = 9
-_THREADS = 2  # zstd's output is the same for any number of threads from one on
 _MTIME = 315_619_200  # 1980-01-02 in UTC: zip files, which wheels and zipapps are, know nothing earlier
-_ZIP_DATE = (1980, 1, 2, 0, 0, 0)
 _ARCHITECTURES = {"64": "x86_64", "32": "x86", "arm64": "arm64"}
 
 
@@ -33,17 +25,17 @@ def write_archive(package: Package, path: Path) -> None:
     Source: CEP 35 (``.conda``), CEP 34 (contents of a package), the ``paths.json`` of conda-build.
     """
     entries = _sorted_entries(package)
-    stem = package.head.stem
-    with (
-        tempfile.TemporaryFile(dir=path.parent) as content,
-        tempfile.TemporaryFile(dir=path.parent) as info,
-    ):
-        described = _write_content(entries, content)
-        _write_info(package, described, info)
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            _add(archive, "metadata.json", io.BytesIO(b'{"conda_pkg_format_version":2}'))
-            _add(archive, f"pkg-{stem}.tar.zst", content)
-            _add(archive, f"info-{stem}.tar.zst", info)
+    described = _describe(entries)
+    archive = CondaArchive(files=tuple(map(_member, entries)), info=_info(package, described))
+    write_conda(path, archive, mtime=_MTIME, stem=package.head.stem)
+
+
+def _member(entry: PackageFile | PackageLink) -> Member:
+    if isinstance(entry, PackageLink):
+        return Member(name=entry.path, link=entry.target)
+    if isinstance(entry.content, bytes):
+        return Member(name=entry.path, data=entry.content, executable=entry.executable)
+    return Member(name=entry.path, source=entry.content, executable=entry.executable)
 
 
 def _sorted_entries(package: Package) -> list[PackageFile | PackageLink]:
@@ -57,31 +49,26 @@ def _sorted_entries(package: Package) -> list[PackageFile | PackageLink]:
     return entries
 
 
-def _write_content(entries: Iterable[PackageFile | PackageLink], target: IO[bytes]) -> list[dict[str, object]]:
-    """Write the files; returns their entries for ``paths.json``."""
+def _describe(entries: Iterable[PackageFile | PackageLink]) -> list[dict[str, object]]:
+    """The entries of ``paths.json``."""
     described: list[dict[str, object]] = []
     digests: dict[str, tuple[str, int]] = {}
     links: list[tuple[dict[str, object], str]] = []
-    with _tar(target) as tar:
-        for entry in entries:
-            member = tarfile.TarInfo(entry.path)
-            member.mtime = _MTIME
-            if isinstance(entry, PackageLink):
-                member.type, member.linkname, member.mode = tarfile.SYMTYPE, entry.target, 0o777
-                tar.addfile(member)
-                item: dict[str, object] = {"_path": entry.path, "path_type": "softlink"}
-                links.append((item, _resolve(entry)))
-                described.append(item)
-                continue
-            data = entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
-            member.size, member.mode = len(data), 0o755 if entry.executable else 0o644
-            tar.addfile(member, io.BytesIO(data))
-            digests[entry.path] = (hashlib.sha256(data).hexdigest(), len(data))
-            item = {"_path": entry.path, "path_type": "hardlink"}
-            if entry.placeholder:
-                item |= {"file_mode": "text", "prefix_placeholder": PLACEHOLDER}
-            item |= {"sha256": digests[entry.path][0], "size_in_bytes": len(data)}
+    for entry in entries:
+        if isinstance(entry, PackageLink):
+            item: dict[str, object] = {"_path": entry.path, "path_type": "softlink"}
+            links.append((item, _resolve(entry)))
             described.append(item)
+            continue
+        if isinstance(entry.content, bytes):
+            digest, size = hashlib.sha256(entry.content).hexdigest(), len(entry.content)
+        else:
+            digest, size = sha256_file(entry.content), entry.content.stat().st_size
+        digests[entry.path] = (digest, size)
+        item = {"_path": entry.path, "path_type": "hardlink"}
+        if entry.placeholder:
+            item |= {"file_mode": "text", "prefix_placeholder": PLACEHOLDER}
+        described.append(item | {"sha256": digest, "size_in_bytes": size})
     targets = {str(item["_path"]): target for item, target in links}
     for item, target_path in links:
         while target_path in targets and target_path != targets[target_path]:  # a link to a link
@@ -103,7 +90,7 @@ def _resolve(link: PackageLink) -> str:
     return "/".join(parts)
 
 
-def _write_info(package: Package, described: list[dict[str, object]], target: IO[bytes]) -> None:
+def _info(package: Package, described: list[dict[str, object]]) -> tuple[Member, ...]:
     head = package.head
     texts: dict[str, bytes] = {
         "info/index.json": _json(index_json(head)),
@@ -124,11 +111,7 @@ def _write_info(package: Package, described: list[dict[str, object]], target: IO
     for name, text in package.licenses.items():
         check_relative(name, f"package {head.stem}")
         texts[f"info/licenses/{name}"] = text
-    with _tar(target) as tar:
-        for name in sorted(texts):
-            member = tarfile.TarInfo(name)
-            member.size, member.mode, member.mtime = len(texts[name]), 0o644, _MTIME
-            tar.addfile(member, io.BytesIO(texts[name]))
+    return tuple(Member(name=name, data=text) for name, text in texts.items())
 
 
 def index_json(head: PackageHead) -> dict[str, object]:
@@ -169,25 +152,3 @@ def _about(head: PackageHead) -> dict[str, object]:
 
 def _json(data: object) -> bytes:
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
-
-
-@contextmanager
-def _tar(target: IO[bytes]) -> Generator[tarfile.TarFile]:
-    """A tar stream, compressed with zstd, into ``target``."""
-    import zstandard
-
-    writer = zstandard.ZstdCompressor(level=_LEVEL, threads=_THREADS).stream_writer(target, closefd=False)
-    with writer, tarfile.TarFile(fileobj=cast("IO[bytes]", writer), mode="w", format=tarfile.PAX_FORMAT) as tar:
-        yield tar
-
-
-def _add(archive: zipfile.ZipFile, name: str, source: IO[bytes]) -> None:
-    member = zipfile.ZipInfo(name, _ZIP_DATE)
-    member.create_system = 3
-    member.external_attr = 0o644 << 16
-    source.seek(0, io.SEEK_END)
-    member.file_size = source.tell()
-    source.seek(0)
-    with archive.open(member, "w") as target:
-        while chunk := source.read(1 << 20):
-            target.write(chunk)
