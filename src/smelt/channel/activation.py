@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from smelt.channel.folder import Edit
+from smelt.channel.model import Addition, Package, PackageFile, PackageHead
+
 _IN_BUILD = '"${CONDA_BUILD:-}" = "1"'
 
 
@@ -75,3 +78,31 @@ def deactivate_script(package: str, settings: Settings) -> str:
 
 def _mark(package: str) -> str:
     return "_SMELT_" + re.sub(r"\W", "_", package).upper()
+
+
+def add_scripts(
+    edit: Edit,
+    name: str,
+    version: str,
+    platform: str,
+    depends: tuple[str, ...],
+    settings: Settings,
+    identity: Mapping[str, object],
+) -> Addition:
+    """Add a package that only activates a compiler."""
+    activate, deactivate = activate_script(name, settings), deactivate_script(name, settings)
+    head = PackageHead(
+        name=name,
+        version=version,
+        build="",
+        subdir=platform,
+        depends=depends,
+        summary=f"A compiler of the machine this channel was made on, for {platform}",
+        identity={**identity, "scripts": [activate, deactivate]},
+    )
+    head = edit.build_string(head, "h")
+    files = (
+        PackageFile(path=f"etc/conda/activate.d/activate-{name}.sh", content=activate.encode()),
+        PackageFile(path=f"etc/conda/deactivate.d/deactivate-{name}.sh", content=deactivate.encode()),
+    )
+    return edit.add(head, lambda _work: Package(head=head, entries=files))

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-from smelt.channel.activation import Settings, activate_script, deactivate_script
+from smelt.channel.activation import Settings, add_scripts
 from smelt.channel.compiler import KINDS, Compiler, Kind, find_compiler
 from smelt.channel.folder import Edit, Say, editing
-from smelt.channel.model import Addition, Package, PackageFile, PackageHead
+from smelt.channel.model import Addition
+from smelt.channel.settings import PREFIX_MAPS, base_settings, cxx_settings
 from smelt.errors import ChannelError, NotSupportedError, UsageError
 from smelt.text import closest
 from smelt.types import current_platform, platform_family
 
 _REVISION = 1
 """Raise when what is made from an unchanged compiler changes."""
-
-_INCLUDE = "-isystem $_smelt_prefix/include"
-_SOURCE_NAME = "/usr/local/src/conda/${PKG_NAME:-package}-${PKG_VERSION:-0}"
-PREFIX_MAPS = (
-    f"-ffile-prefix-map=${{SRC_DIR:-.}}={_SOURCE_NAME}",
-    "-ffile-prefix-map=$_smelt_prefix=/usr/local/src/conda-prefix",
-    "-ffile-prefix-map=$_smelt_tools=/usr/local/src/conda-build-prefix",
-)
-"""Folders that differ from build to build do not get into what is compiled."""
 
 
 def add_toolchain(
@@ -104,34 +96,6 @@ def _add(edit: Edit, compiler: Compiler, platform: str) -> None:
     add_scripts(edit, name, compiler.version, platform, depends, settings, identity)
 
 
-def add_scripts(
-    edit: Edit,
-    name: str,
-    version: str,
-    platform: str,
-    depends: tuple[str, ...],
-    settings: Settings,
-    identity: Mapping[str, object],
-) -> Addition:
-    """Add a package that only activates a compiler."""
-    activate, deactivate = activate_script(name, settings), deactivate_script(name, settings)
-    head = PackageHead(
-        name=name,
-        version=version,
-        build="",
-        subdir=platform,
-        depends=depends,
-        summary=f"A compiler of the machine this channel was made on, for {platform}",
-        identity={**identity, "scripts": [activate, deactivate]},
-    )
-    head = edit.build_string(head, "h")
-    files = (
-        PackageFile(path=f"etc/conda/activate.d/activate-{name}.sh", content=activate.encode()),
-        PackageFile(path=f"etc/conda/deactivate.d/deactivate-{name}.sh", content=deactivate.encode()),
-    )
-    return edit.add(head, lambda _work: Package(head=head, entries=files))
-
-
 def _settings(compiler: Compiler, platform: str) -> Settings:
     kind = compiler.kind
     path = str(compiler.path)
@@ -145,46 +109,3 @@ def _settings(compiler: Compiler, platform: str) -> Settings:
         )
     tools = {variable: str(tool) for variable, tool in compiler.tools.items()}
     return base_settings({"CC": path, "CPP": f"{path} -E", **tools}, compiler.target, platform)
-
-
-def cxx_settings(path: str) -> Settings:
-    """The settings of a C++ compiler, beside those of the C compiler it goes with."""
-    return Settings(variables={"CXX": path}, flags={"CXXFLAGS": compile_flags()}, build_flags={"CXXFLAGS": PREFIX_MAPS})
-
-
-def compile_flags() -> tuple[str, ...]:
-    """What every C and C++ file is compiled with."""
-    return ("-O2", "-fPIC", _INCLUDE)
-
-
-def base_settings(variables: Mapping[str, str], target: str, platform: str) -> Settings:
-    """The settings of a C compiler, which carries what all languages share: linker flags and the like."""
-    cmake = [
-        "-DCMAKE_BUILD_TYPE=Release",
-        "-DCMAKE_INSTALL_LIBDIR=lib",
-        *(f"-DCMAKE_{name}={variables[name]}" for name in ("AR", "RANLIB", "NM", "STRIP") if name in variables),
-    ]
-    return Settings(
-        variables={**variables, "CONDA_TOOLCHAIN_HOST": target, "CONDA_TOOLCHAIN_BUILD": target},
-        flags={
-            "CFLAGS": compile_flags(),
-            "CPPFLAGS": ("-DNDEBUG", _INCLUDE),
-            "LDFLAGS": linker_flags(platform),
-            "CMAKE_ARGS": cmake,
-            "MESON_ARGS": ("-Dbuildtype=release", "-Dlibdir=lib"),
-        },
-        build_flags={
-            "CFLAGS": PREFIX_MAPS,
-            "CMAKE_ARGS": ("-DCMAKE_INSTALL_PREFIX=$_smelt_prefix", "-DCMAKE_PREFIX_PATH=$_smelt_prefix"),
-            "MESON_ARGS": ("--prefix=$_smelt_prefix",),
-        },
-        build_variables={"HOST": target, "BUILD": target},  # not in shells: zsh has a HOST of its own
-    )
-
-
-def linker_flags(platform: str) -> tuple[str, ...]:
-    """Flags of the linker for a platform; nothing in them differs from one build to the next but the prefix."""
-    shared = ("-Wl,-rpath,$_smelt_prefix/lib", "-L$_smelt_prefix/lib")
-    if platform_family(platform) == "osx":
-        return ("-Wl,-headerpad_max_install_names", "-Wl,-dead_strip_dylibs", *shared)
-    return ("-Wl,--as-needed", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=none", *shared)

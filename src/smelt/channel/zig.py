@@ -6,9 +6,11 @@ import platform as host
 from collections.abc import Mapping
 from pathlib import Path
 
+from smelt.channel.activation import add_scripts
 from smelt.channel.folder import Edit
 from smelt.channel.model import Package, PackageFile, PackageHead
 from smelt.channel.resolution import fetch, resolve
+from smelt.channel.settings import base_settings, cxx_settings
 from smelt.channel.targets import Target, check_platform
 from smelt.channel.wheelfile import Wheel, read_files, read_wheel
 from smelt.errors import ChannelError, NotSupportedError
@@ -94,8 +96,6 @@ def _wrapper(action: str, target: str) -> str:
 
 
 def _add_activation(edit: Edit, zig: PackageHead, platform: str) -> None:
-    from smelt.channel.toolchain import add_scripts, base_settings, cxx_settings
-
     tools = "$_smelt_tools/bin"
     target = _TARGETS[platform]
     identity: dict[str, object] = {"revision": _REVISION, "zig": dict(zig.identity), "target": target}

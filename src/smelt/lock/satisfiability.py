@@ -11,28 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Protocol
 
 from smelt.errors import NotSupportedError
+from smelt.lock.matcher import Matcher
 from smelt.lock.model import Lock, LockedEnvironment, LockedPackage, PypiPackage, SourcePackage
 from smelt.lock.options import DEFAULTS, solve_options
 from smelt.lock.platforms import align, find_row, identity, listed, locked_identity, locked_row
 from smelt.lock.walk import Matching, Problem, Walk
 from smelt.text import Place
-from smelt.types import CondaRecord, VirtualPackage
+from smelt.types import CondaRecord
 from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
-
-
-class Matcher(Protocol):
-    """MatchSpecs as rattler understands them; ``smelt.solve.matching`` has one."""
-
-    def matches(self, spec: str, record: CondaRecord) -> bool:
-        """Whether ``record`` satisfies ``spec``."""
-        ...
-
-    def matches_virtual(self, spec: str, package: VirtualPackage) -> bool:
-        """Whether a virtual package satisfies ``spec``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

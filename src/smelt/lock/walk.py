@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from smelt.lock.matcher import Matcher
 from smelt.lock.model import Lock, SourceLock, SourcePackage
 from smelt.lock.requirement import Both, Condition, Requirement, describe, from_spec, parse_requirement
 from smelt.lock.sources import folder_of, source_mismatch
 from smelt.text import Place
 from smelt.types import CondaRecord, SourceLocation, VirtualPackage
 from smelt.workspace.model import Dependency
-
-if TYPE_CHECKING:
-    from smelt.lock.satisfiability import Matcher
 
 LockedConda = CondaRecord | SourcePackage
 

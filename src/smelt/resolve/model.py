@@ -108,6 +108,26 @@ class Solution:
     infeasible: tuple[Infeasible, ...] = field(default=(), compare=False)
 
 
+def variant_record(variant: RenderedVariant, metadata: FinalMetadata, url: str) -> CondaRecord:
+    """The repodata record that the artifact of ``variant`` will have, at ``url``."""
+    return CondaRecord(
+        name=variant.name,
+        version=variant.version,
+        build=variant.build,
+        build_number=variant.build_number,
+        subdir=variant.subdir,
+        noarch=variant.noarch,
+        url=url,
+        file_name=f"{variant.name}-{variant.version}-{variant.build}.conda",
+        channel=None,
+        depends=metadata.depends,
+        constrains=metadata.constrains,
+        license=variant.license,
+        license_family=variant.license_family,
+        run_exports=metadata.run_exports,
+    )
+
+
 class ResolveReporter(Protocol):
     """Told what the resolver does."""
 

@@ -14,7 +14,7 @@ from smelt.build.metadata import finalize
 from smelt.errors import ErrorGroup, SmeltError, SolveError, SourceError
 from smelt.resolve.cycles import check_cycles
 from smelt.resolve.explanation import Explainer
-from smelt.resolve.model import Candidate, Context, Goal, Infeasible, Solution, SourceRequirement
+from smelt.resolve.model import Candidate, Context, Goal, Infeasible, Solution, SourceRequirement, variant_record
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.previous import LockedInputs
 from smelt.solve.conda import CondaSolver
@@ -204,22 +204,7 @@ class SourceSolver:
             reason = "\n".join([error.message, *error.notes])
             return Infeasible(package=variant.name, variant=dict(variant.variant), reason=reason)
         metadata = finalize(variant, build.records, host.records, variant_constraints=context.variant_constraints)
-        record = CondaRecord(
-            name=variant.name,
-            version=variant.version,
-            build=variant.build,
-            build_number=variant.build_number,
-            subdir=variant.subdir,
-            noarch=variant.noarch,
-            url=f"smelt:{loaded.location}#{variant.name}={variant.build}",
-            file_name=f"{variant.name}-{variant.version}-{variant.build}.conda",
-            channel=None,
-            depends=metadata.depends,
-            constrains=metadata.constrains,
-            license=variant.license,
-            license_family=variant.license_family,
-            run_exports=metadata.run_exports,
-        )
+        url = f"smelt:{loaded.location}#{variant.name}={variant.build}"
         return Candidate(
             requirement=requirement,
             package=loaded.package,
@@ -230,7 +215,7 @@ class SourceSolver:
             metadata=metadata,
             build=build,
             host=host,
-            record=record,
+            record=variant_record(variant, metadata, url),
             profile=variant.variant.get("smelt_profile"),
         )
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from smelt.errors import LockOutdatedError
 from smelt.lock.model import Lock, Reference, SourcePackage
-from smelt.resolve.model import Context, SourceRequirement
+from smelt.resolve.model import Context, SourceRequirement, variant_record
 from smelt.resolve.packages import LoadedPackage, PackageLoader
 from smelt.resolve.workspace import Pair, context_of, members_of, source_requirements
-from smelt.source.model import RenderedVariant
+from smelt.source.model import FinalMetadata, RenderedVariant
 from smelt.types import CondaRecord
 from smelt.workspace.model import Workspace
 
@@ -125,18 +125,6 @@ class LockedSources:
 
 
 def _record(today: LockedVariant) -> CondaRecord:
-    variant, locked = today.variant, today.locked
-    return CondaRecord(
-        name=variant.name,
-        version=variant.version,
-        build=variant.build,
-        build_number=variant.build_number,
-        subdir=variant.subdir,
-        noarch=variant.noarch,
-        url=f"smelt:{locked.identifier}",
-        file_name=f"{variant.name}-{variant.version}-{variant.build}.conda",
-        channel=None,
-        depends=locked.depends,
-        constrains=locked.constrains,
-        run_exports=locked.run_exports,
-    )
+    locked = today.locked
+    metadata = FinalMetadata(depends=locked.depends, constrains=locked.constrains, run_exports=locked.run_exports)
+    return variant_record(today.variant, metadata, f"smelt:{locked.identifier}")
