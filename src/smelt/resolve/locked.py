@@ -34,8 +34,11 @@ class LockBuilder:
         self._environments.setdefault(environment, {})[platform] = self._references(solution)
 
     def keep(self, environment: str, platform: str, lock: Lock) -> None:
-        """An environment as it stands in an older lock, with all that its packages were built with."""
-        references = lock.environments[environment].packages[platform]
+        """An environment as it stands in an older lock, with all that its packages were built with.
+
+        A platform for which nothing is required need not be in the older lock.
+        """
+        references = lock.environments[environment].packages.get(platform, ())
         self._environments.setdefault(environment, {})[platform] = references
         waiting = list(references)
         while waiting:
