@@ -45,9 +45,7 @@ def channel(tmp_path: Path) -> str:
         folder.mkdir(parents=True)
         listed = {f"{p['name']}-{p['version']}-{p['build']}.conda": p for p in packages if p["subdir"] == subdir}
         (folder / "repodata.json").write_text(
-            json.dumps(
-                {"info": {"subdir": subdir}, "packages": {}, "packages.conda": listed, "repodata_version": 2}
-            )
+            json.dumps({"info": {"subdir": subdir}, "packages": {}, "packages.conda": listed, "repodata_version": 2})
         )
     return (tmp_path / "channel").as_uri() + "/"
 
@@ -126,9 +124,7 @@ def test_virtual_packages_count(channel: str, tmp_path: Path) -> None:
         solve(tmp_path, request)
     assert "__cuda" in caught.value.notes[0]
     cuda = VirtualPackage(name="__cuda", version="12.8")
-    with_cuda = SolveRequest(
-        specs=("needs-cuda",), channels=(channel,), subdir="linux-64", virtual_packages=(cuda,)
-    )
+    with_cuda = SolveRequest(specs=("needs-cuda",), channels=(channel,), subdir="linux-64", virtual_packages=(cuda,))
     assert [r.name for r in solve(tmp_path, with_cuda)[0]] == ["needs-cuda"]
 
 
