@@ -27,7 +27,7 @@ lint: venv
 	$(BIN)/ruff format --check .
 
 types: venv
-	$(BIN)/basedpyright --level error
+	$(BIN)/basedpyright --pythonpath $(BIN)/python --level error
 
 layers: venv
 	$(BIN)/lint-imports
