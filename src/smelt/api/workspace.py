@@ -5,15 +5,15 @@ What an unchanged workspace does not need is imported inside the methods that ne
 
 from __future__ import annotations
 
-from collections.abc import Collection, Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Coroutine, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from smelt.api.platforms import effective_for, environment_named, platform_for
 from smelt.api.state import KnownState, read_known, stamps, write_known
-from smelt.errors import Label, LockError, LockOutdatedError, NotSupportedError
+from smelt.errors import InstallError, Label, LockError, LockOutdatedError, NotSupportedError
 from smelt.fs import hold
 from smelt.install.state import environment_digest, is_current, read_state, watched_paths
 from smelt.types import CondaRecord, current_platform
@@ -338,8 +338,20 @@ class Workspace:
             planner.add((name, platform_for(self.model, name, platform).name))
         return planner.finish()
 
-    def _exclusive(self, purpose: str) -> AbstractContextManager[None]:
-        return hold(self.model.state_folder / "smelt" / "workspace.lock", purpose, self.reporters.install.waiting)
+    @contextmanager
+    def _exclusive(self, purpose: str) -> Generator[None]:
+        folder = self.model.state_folder
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(hold(folder / "smelt" / "workspace.lock", purpose, self.reporters.install.waiting))
+            except OSError as error:
+                raise InstallError(
+                    f"cannot write {folder}: {error.strerror or error}",
+                    code="not-writable",
+                    help="smelt keeps environments and what it knows of them there: see who owns the folder, and "
+                    "whether its file system is mounted read-only",
+                ) from error
+            yield
 
 
 def outdated(mismatches: Sequence[Mismatch]) -> LockOutdatedError:

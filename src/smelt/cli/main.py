@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from smelt import __version__
 from smelt.cli.registry import COMMANDS, find
@@ -17,7 +17,10 @@ from smelt.text import closest
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are ``UsageError``s."""
+    """An argument parser whose complaints are ``UsageError``s; options are not to be abbreviated."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, help=f"`{self.prog} --help` lists what is accepted")
@@ -56,6 +59,8 @@ def execute(arguments: Sequence[str], terminal: Terminal | None = None) -> int:
         os.dup2(devnull, sys.stdout.fileno())
         return int(ExitCode.FAILURE)
     except Exception as error:  # noqa: BLE001 - the last resort: a bug of ours, said as such
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            return _system_error(error, terminal)
         return _internal_error(error, terminal)
 
 
@@ -139,6 +144,24 @@ def _overview() -> str:
         "`smelt <command> --help` tells more of a command.",
     ]
     return "\n".join(lines)
+
+
+def _system_error(error: OSError, terminal: Terminal) -> int:
+    """What the system refuses (permissions, a full disk, a file in the place of a folder) is no bug."""
+    from smelt.cli.errors import render
+
+    where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+    shown = SmeltError(
+        f"cannot use {where}: {error.strerror}",
+        code="file-system",
+        help="see who may write there, and whether there is space left",
+    )
+    if terminal.verbosity > 0 or os.environ.get("SMELT_BACKTRACE"):
+        import traceback
+
+        terminal.err.write("".join(traceback.format_exception(error)))
+    terminal.err.write(render(shown, terminal) + "\n")
+    return int(shown.exit_code)
 
 
 def _internal_error(error: Exception, terminal: Terminal) -> int:
