@@ -10,6 +10,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from smelt.manifest.tokens import (
+    BARE_KEY,
+    BASIC,
+    FILLER,
+    INSIDE,
+    LITERAL,
+    MULTILINE_BASIC,
+    MULTILINE_LITERAL,
+    SCALAR,
+    SPACE,
+    STRING,
+    unescape_key,
+)
+
 KeyPath = tuple[str | int, ...]
 """The way to a value: keys of tables and indices of arrays."""
 
@@ -34,18 +48,6 @@ def find_positions(text: str) -> dict[KeyPath, Span]:
     return _Scanner(text).scan()
 
 
-_SPACE = re.compile(r"[ \t]*")
-_FILLER = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_BASIC = re.compile(r'"(?:[^"\\\n]|\\.)*"')
-_LITERAL = re.compile(r"'[^'\n]*'")
-_MULTILINE_BASIC = re.compile(r'"""(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*"{3,5}')
-_MULTILINE_LITERAL = re.compile(r"'''(?:[^']|'{1,2}(?!'))*'{3,5}")
-_SCALAR = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d[^\s,\]}#]*|[^\s,\]}#]+")
-
-
-_STRING = re.compile(f"{_MULTILINE_BASIC.pattern}|{_MULTILINE_LITERAL.pattern}|{_BASIC.pattern}|{_LITERAL.pattern}")
-_INSIDE = re.compile(r"(?:[^\[\]{}\"'#]|#[^\n]*)+")
 _DEPTH = 50  # No manifest means anything so deep; what lies deeper has the place of what holds it.
 
 
@@ -59,10 +61,10 @@ class _Scanner:
 
     def scan(self) -> dict[KeyPath, Span]:
         table: KeyPath = ()
-        self.skip(_FILLER)
+        self.skip(FILLER)
         while self.at < len(self.text):
             table = self.header() if self.text[self.at] == "[" else self.pair(table)
-            self.skip(_FILLER)
+            self.skip(FILLER)
         return self.spans
 
     def skip(self, pattern: re.Pattern[str]) -> None:
@@ -86,9 +88,9 @@ class _Scanner:
         start = self.at
         is_array = self.text.startswith("[[", self.at)
         self.at += 2 if is_array else 1
-        self.skip(_SPACE)
+        self.skip(SPACE)
         names = self.key()
-        self.skip(_SPACE)
+        self.skip(SPACE)
         self.expect("]]" if is_array else "]")
         value = (start, self.at)
         path: KeyPath = ()
@@ -109,9 +111,9 @@ class _Scanner:
     def pair(self, table: KeyPath) -> KeyPath:
         """One ``key = value`` inside ``table``; gives ``table`` back."""
         names = self.key()
-        self.skip(_SPACE)
+        self.skip(SPACE)
         self.expect("=")
-        self.skip(_SPACE)
+        self.skip(SPACE)
         path = (*table, *(name for name, _ in names))
         value = self.value(path)
         self.spans[path] = Span(names[-1][1], value)
@@ -123,20 +125,20 @@ class _Scanner:
     def key(self) -> list[tuple[str, tuple[int, int]]]:
         names = [self.segment()]
         while True:
-            self.skip(_SPACE)
+            self.skip(SPACE)
             if not self.text.startswith(".", self.at):
                 return names
             self.at += 1
-            self.skip(_SPACE)
+            self.skip(SPACE)
             names.append(self.segment())
 
     def segment(self) -> tuple[str, tuple[int, int]]:
         start = self.at
         mark = self.text[start : start + 1]
         if mark not in ('"', "'"):
-            return self.match(_BARE_KEY), (start, self.at)
-        token = self.match(_BASIC if mark == '"' else _LITERAL)
-        name = _unescape(token) if "\\" in token and mark == '"' else token[1:-1]
+            return self.match(BARE_KEY), (start, self.at)
+        token = self.match(BASIC if mark == '"' else LITERAL)
+        name = unescape_key(token) if "\\" in token and mark == '"' else token[1:-1]
         inner = (start + 1, self.at - 1)
         return name, inner if inner[0] < inner[1] else (start, self.at)
 
@@ -155,18 +157,18 @@ class _Scanner:
         elif mark in ('"', "'"):
             return self.string()
         else:
-            self.match(_SCALAR)
+            self.match(SCALAR)
         return start, self.at
 
     def string(self) -> tuple[int, int]:
         start = self.at
         if self.text.startswith('"""', start):
-            self.match(_MULTILINE_BASIC)
+            self.match(MULTILINE_BASIC)
             return start, self.at
         if self.text.startswith("'''", start):
-            self.match(_MULTILINE_LITERAL)
+            self.match(MULTILINE_LITERAL)
             return start, self.at
-        self.match(_BASIC if self.text[start] == '"' else _LITERAL)
+        self.match(BASIC if self.text[start] == '"' else LITERAL)
         return (start + 1, self.at - 1) if self.at - start > 2 else (start, self.at)
 
     def skip_nested(self) -> None:
@@ -183,13 +185,13 @@ class _Scanner:
                 if open_brackets == 0:
                     return
             else:
-                self.match(_STRING if mark in ('"', "'") else _INSIDE)
+                self.match(STRING if mark in ('"', "'") else INSIDE)
 
     def array(self, path: KeyPath) -> None:
         self.at += 1
         index = 0
         while True:
-            self.skip(_FILLER)
+            self.skip(FILLER)
             if self.text.startswith("]", self.at):
                 self.at += 1
                 return
@@ -197,24 +199,18 @@ class _Scanner:
             value = self.value(element)
             self.spans[element] = Span(value, value)
             index += 1
-            self.skip(_FILLER)
+            self.skip(FILLER)
             if self.text.startswith(",", self.at):
                 self.at += 1
 
     def inline_table(self, path: KeyPath) -> None:
         self.at += 1
         while True:
-            self.skip(_FILLER)
+            self.skip(FILLER)
             if self.text.startswith("}", self.at):
                 self.at += 1
                 return
             self.pair(path)
-            self.skip(_FILLER)
+            self.skip(FILLER)
             if self.text.startswith(",", self.at):
                 self.at += 1
-
-
-def _unescape(token: str) -> str:
-    import tomli
-
-    return next(iter(tomli.loads(f"{token} = 0")))
