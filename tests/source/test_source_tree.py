@@ -269,6 +269,16 @@ def test_in_a_repository_what_git_tracks_or_does_not_ignore_belongs(repository: 
     assert "src/a.c" not in {file.path for file in tree_digest(package).files}
 
 
+def test_a_tree_in_a_folder_that_its_repository_ignores_is_whole(repository: Path) -> None:
+    (repository / ".gitignore").write_text("scratch/\n")
+    inner = repository / "scratch" / "workspace"
+    inner.mkdir(parents=True)
+    (inner / "pyproject.toml").write_text("[project]\n")
+    (inner / "left.log").write_text("")
+    (inner / ".gitignore").write_text("*.log\n")
+    assert [file.path for file in tree_digest(inner).files] == [".gitignore", "pyproject.toml"]
+
+
 def test_without_git_the_ignore_files_say_the_same_but_for_what_is_tracked(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,8 +33,11 @@ async def exclusive(
         told = False
         while not _try_lock(descriptor):
             if waiting is not None and not told:
+                who = _read(holder)
                 told = True
-                waiting(f"waiting for {_read(holder)} ({path})")
+                # another thread of this process: the user need not know how we divide the work
+                if not who.startswith(f"process {os.getpid()},"):
+                    waiting(f"waiting for {who} ({path})")
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
         try:

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pathspec
@@ -171,6 +171,13 @@ def _git_listing(root: Path) -> Listing | None:
     ignored = _git(executable, root, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
     if listed is None or ignored is None:
         return None
+    inside = root != Path(top) and not listed
+    if inside and _git(executable, Path(top), "check-ignore", "--quiet", str(root)) is not None:
+        # A tree that lies in a folder which its repository ignores as a whole (`build/`, a scratch folder) is
+        # not part of that repository: what git would list of it is nothing at all.
+        own = _plain_listing(root)
+        watched = [exclude, *_parent_ignores(root, Path(top)), *_global_excludes(executable, root)]
+        return replace(own, watched=tuple(dict.fromkeys([*own.watched, *watched])))
     names = set(_split(listed))
     ignored_folders = {name.rstrip("/") for name in _split(ignored) if name.endswith("/")}
     # A tracked file inside an ignored folder belongs to the tree, so that folder must be entered.
