@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from smelt.cli.options import add_environment, add_workspace, load
-from smelt.cli.terminal import Terminal
+from smelt.cli.terminal import Terminal, human_size
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,24 +28,15 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     name = environment_named(workspace, arguments.environment) if arguments.environment is not None else None
     if arguments.activation_cache:
         size = remove_activation_caches(folder, name)
-        terminal.note(f"removed what activation scripts answered ({_readable(size)})")
+        terminal.note(f"removed what activation scripts answered ({human_size(size)})")
     elif name is not None:
         size = asyncio.run(remove_environment(folder, name, terminal.note))
         where = workspace.prefix(name)
-        terminal.note(f"removed {where} ({_readable(size)})" if size is not None else f"{where} was already clean")
+        terminal.note(f"removed {where} ({human_size(size)})" if size is not None else f"{where} was already clean")
     else:
         removed = asyncio.run(remove_everything(folder, terminal.note))
         for path, size in removed:
-            terminal.note(f"removed {path} ({_readable(size)})")
+            terminal.note(f"removed {path} ({human_size(size)})")
         if not removed:
             terminal.note(f"{folder} was already clean")
     return 0
-
-
-def _readable(size: int) -> str:
-    value = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"

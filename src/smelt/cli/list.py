@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from smelt.cli.options import add_environment, add_lock_usage, add_workspace, load, lock_mode
-from smelt.cli.terminal import Terminal
+from smelt.cli.terminal import Terminal, human_size
 from smelt.errors import UsageError
 
 COLUMNS = ("name", "version", "build", "size", "kind", "source")
@@ -53,7 +53,7 @@ def _table(rows: Sequence[Mapping[str, object]], terminal: Terminal) -> None:
             "name": str(row["name"]),
             "version": str(row["version"] or ""),
             "build": str(row["build"] or ""),
-            "size": human_size(row["size_bytes"]),
+            "size": human_size(size) if isinstance(size := row["size_bytes"], int) else "",
             "kind": "source" if row.get("is_source") else str(row["kind"]),
             "source": str(row["source"] or "") + (f"  {row['variant']}" if row.get("variant") else ""),
         }
@@ -66,15 +66,3 @@ def _table(rows: Sequence[Mapping[str, object]], terminal: Terminal) -> None:
             f"{cell[c]:>{width[c]}}" if c == "size" else f"{cell[c]:<{width[c]}}" for c in COLUMNS
         ).rstrip()
         terminal.print(terminal.style(line, "green") if row["is_explicit"] else line)
-
-
-def human_size(size: object) -> str:
-    """Bytes in binary units; empty where unknown."""
-    if not isinstance(size, int):
-        return ""
-    number = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024 or unit == "GiB":
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return ""

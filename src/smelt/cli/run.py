@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smelt.cli.options import add_environment, add_jobs, add_lock_usage, add_workspace, load, lock_mode
 from smelt.cli.terminal import Terminal
-from smelt.errors import TaskError
+from smelt.errors import ExitCode, TaskError
+from smelt.text import closest
 
 if TYPE_CHECKING:
     from smelt.api.workspace import Workspace
@@ -57,7 +58,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from smelt.tasks.model import TaskRequest
     from smelt.tasks.record import write_warm_record
     from smelt.tasks.run import run_plan
-    from smelt.tasks.search import task_scope
+    from smelt.tasks.search import task_scope, visible_tasks
 
     started = time.time_ns()
     workspace = load(arguments, terminal)
@@ -75,7 +76,8 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         executable=arguments.executable,
         templated=arguments.templated,
     )
-    scope = task_scope(workspace.model, environment=asked, platform=arguments.platform)
+    choose = _chooser(terminal) if terminal.err.isatty() and sys.stdin.isatty() else None
+    scope = task_scope(workspace.model, environment=asked, platform=arguments.platform, choose=choose)
     plan = plan_tasks(request, scope)
     install = not (arguments.no_install or arguments.as_is or arguments.dry_run)
     if install:
@@ -99,7 +101,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             clean_environments=clean,
         )
     digests = {name: workspace.digest(name) or "" for name in plan.environments}
-    return run_plan(
+    code = run_plan(
         plan,
         environments,
         init_cwd=init_cwd,
@@ -109,6 +111,35 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         dry_run=arguments.dry_run,
         cache=TaskCache.of(workspace.model.root, digests),
     )
+    if code == int(ExitCode.COMMAND_NOT_FOUND) and plan.tasks[-1].name is None:
+        _not_found(words[0].split()[0] if words[0].split() else words[0], visible_tasks(scope), terminal)
+    return code
+
+
+def _not_found(name: str, tasks: Sequence[str], terminal: Terminal) -> None:
+    """Say that ``name`` is no task either."""
+    guess = closest(name, tasks)
+    if guess is not None:
+        terminal.note(f"there is no task `{name}` either; did you mean `{guess}`?")
+    elif tasks:
+        terminal.note(f"there is no task `{name}` either; the tasks are {', '.join(tasks)}")
+
+
+def _chooser(terminal: Terminal) -> Callable[[str, tuple[str, ...]], str | None]:
+    """Ask on the terminal in which environment a task is to run."""
+
+    def choose(task: str, environments: tuple[str, ...]) -> str | None:
+        terminal.note(f"task `{task}` is in several environments:")
+        for number, name in enumerate(environments, 1):
+            terminal.note(f"  {number}  {name}")
+        terminal.err.write("run it in (number or name): ")
+        terminal.err.flush()
+        answer = sys.stdin.readline().strip()
+        if answer.isdigit() and 1 <= int(answer) <= len(environments):
+            return environments[int(answer) - 1]
+        return answer if answer in environments else None
+
+    return choose
 
 
 def _clean(plan: TaskPlan) -> tuple[str, ...]:
