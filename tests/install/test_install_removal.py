@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from install_kit import assert_exact, make_package, request_for
 
 from smelt.install.layout import activation_folder, lock_path
-from smelt.install.locking import exclusive
 from smelt.install.prefix import install
 from smelt.install.removal import remove_activation_caches, remove_environment, remove_everything
 
@@ -64,16 +65,35 @@ def test_nothing_to_remove(tmp_path: Path) -> None:
 
 
 def test_waits_for_whoever_installs(pixi: Path) -> None:
+    lock = lock_path(pixi / "envs/test", "test", pixi)
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+from smelt.install.locking import exclusive
+async def main():
+    async with exclusive(Path({str(lock)!r}), "installing environment 'test'"):
+        print("held", flush=True)
+        sys.stdin.read()
+asyncio.run(main())
+"""
     messages: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
 
-    async def both() -> None:
-        lock = lock_path(pixi / "envs/test", "test", pixi)
-        async with exclusive(lock, "installing environment 'test'"):
+        async def remove() -> None:
             task = asyncio.create_task(remove_environment(pixi, "test", messages.append))
-            await asyncio.sleep(0.05)
+            while not messages:
+                await asyncio.sleep(0.01)
             assert (pixi / "envs/test").exists()
-        await task
+            assert other.stdin is not None
+            other.stdin.close()
+            await task
 
-    asyncio.run(both())
+        asyncio.run(remove())
     assert not (pixi / "envs/test").exists()
-    assert len(messages) == 1 and "installing environment 'test'" in messages[0]
+    assert len(messages) == 1
+    assert "installing environment 'test'" in messages[0]

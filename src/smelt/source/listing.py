@@ -273,6 +273,8 @@ def _plain_listing(root: Path) -> Listing:
     above = [Path(path) for path in reversed(list(_parent_ignores(root, top)))]
     rules: dict[str, list[tuple[Path, pathspec.GitIgnoreSpec]]] = {}
     inherited = [(path.parent, spec) for path in above if (spec := _read_ignore(path)) is not None]
+    if _ignored_as_a_whole(root, top, inherited):
+        inherited = []
 
     def rules_of(folder: str) -> list[tuple[Path, pathspec.GitIgnoreSpec]]:
         if folder not in rules:
@@ -293,6 +295,21 @@ def _plain_listing(root: Path) -> Listing:
 
     files, folders = _walk(root, ignored)
     return Listing(root=str(root), files=tuple(files), folders=tuple(folders), watched=tuple(map(str, above)))
+
+
+def _ignored_as_a_whole(root: Path, top: Path, rules: Sequence[tuple[Path, pathspec.GitIgnoreSpec]]) -> bool:
+    """Whether ``root`` or a folder between it and ``top`` is ignored: then the repository says nothing of the tree."""
+    for inner in (root, *root.parents):
+        if inner == top or top not in inner.parents:
+            return False
+        for folder, spec in reversed(rules):
+            if folder in inner.parents:
+                verdict = spec.check_file(f"{inner.relative_to(folder).as_posix()}/").include
+                if verdict is not None:
+                    if verdict:
+                        return True
+                    break
+    return False
 
 
 def _read_ignore(path: Path) -> pathspec.GitIgnoreSpec | None:
