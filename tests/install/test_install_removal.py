@@ -85,9 +85,14 @@ asyncio.run(main())
         assert other.stdout.readline() == "held\n"
 
         async def remove() -> None:
-            task = asyncio.create_task(remove_environment(pixi, "test", messages.append))
-            while not messages:
-                await asyncio.sleep(0.01)
+            told = asyncio.Event()
+
+            def hear(message: str) -> None:
+                messages.append(message)
+                told.set()
+
+            task = asyncio.create_task(remove_environment(pixi, "test", hear))
+            await told.wait()
             assert (pixi / "envs/test").exists()
             assert other.stdin is not None
             other.stdin.close()
