@@ -27,7 +27,7 @@ class Splice:
 
 
 def splice(text: str, splices: Iterable[Splice]) -> str:
-    """``text`` with ``splices``, which do not overlap, in force; of two insertions at one place the first comes first."""
+    """``text`` with ``splices``, which do not overlap, in force; at one place the first comes first."""
     ordered = sorted(enumerate(splices), key=lambda pair: (pair[1].start, pair[1].end, pair[0]), reverse=True)
     for _, each in ordered:
         text = text[: each.start] + each.new + text[each.end :]
