@@ -90,11 +90,17 @@ class Explainer:
             newest = sorted(versions, key=Version, reverse=True)
             shown = ", ".join([*newest[:_MOST_VERSIONS], *(["…"] if len(newest) > _MOST_VERSIONS else [])])
             return f"of {name}, the channels have {shown}: none satisfies all that is required of it", None
+        where = ", ".join(context.channels) or "no channel at all"
+        note = f"no package is called `{name}` for {context.subdir} in {where}"
+        if name.endswith(f"_{context.subdir}"):
+            return note, (
+                f"`{name}` is a compiler: add a channel that has it to `channels`, or make a package of the one that "
+                "this machine has with `smelt channel add-toolchain`"
+            )
         known = await gateway.names(channels, platforms)  # pyright: ignore[reportArgumentType]
         guess = closest(name, (each.normalized for each in known))
-        where = ", ".join(context.channels) or "no channel at all"
         return (
-            f"no package is called `{name}` for {context.subdir} in {where}",
+            note,
             f"did you mean `{guess}`?" if guess else "check its spelling, or add a channel that has it to `channels`",
         )
 
