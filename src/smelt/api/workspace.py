@@ -108,10 +108,17 @@ class Workspace:
 
         return check(self.model, lock)
 
-    def lock(self, *, dry_run: bool = False, unlock: Collection[str] | None = ()) -> LockResult:
+    def lock(
+        self,
+        *,
+        dry_run: bool = False,
+        unlock: Collection[str] | None = (),
+        only: Collection[tuple[str, str]] | None = None,
+    ) -> LockResult:
         """Solve what does not fit and write ``pixi.lock``; packages stay at their version where they can.
 
-        ``unlock``: names that need not stay (None: all packages may move, every environment is solved).
+        ``unlock``: names that need not stay (None: all packages may move); then everything is solved again, or
+        ``only`` these environment × platform pairs and what does not fit.
         The old lock stays as it is when this fails. Raises what ``smelt.resolve.workspace.resolve`` raises.
         """
         from smelt.lock.diff import diff
@@ -124,11 +131,11 @@ class Workspace:
         with self._exclusive("solving the workspace"):
             old = self.read_lock()
             keep: frozenset[tuple[str, str]] = frozenset()
-            if unlock == ():
+            if unlock == () or only is not None:
                 mismatches = self.check(old)
-                if old is not None and not mismatches:
+                if old is not None and not mismatches and unlock == ():
                     return LockResult(lock=old, difference=diff(old, old), written=False)
-                keep = frozenset(self.model.effective) - to_solve(self.model, mismatches)
+                keep = frozenset(self.model.effective) - to_solve(self.model, mismatches) - frozenset(only or ())
             request = ResolveRequest(workspace=self.model, old=old, keep=keep, unlock=unlock)
             new = canonical(_run(resolve(request, self.reporters.resolve)))
             written = False if dry_run else write(shorten(new, self.model), self.model.lock_path)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from smelt.cli.options import add_workspace, load
 from smelt.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from smelt.api.workspace import LockResult
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +39,11 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             raise outdated(mismatches)
         terminal.note(terminal.style("✔ the lock file fits the manifest", "green", err=True))
         return 0
-    result = workspace.lock(dry_run=arguments.dry_run)
+    return show(workspace.lock(dry_run=arguments.dry_run), arguments, terminal)
+
+
+def show(result: LockResult, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Say what a solve changed (``--json``, ``--dry-run``)."""
     changed = bool(result.difference)
     if arguments.json:
         terminal.print(json.dumps(result.difference.to_json(), indent=2))

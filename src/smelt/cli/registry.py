@@ -25,6 +25,12 @@ COMMANDS: tuple[Command, ...] = (
         summary="Solve every environment and write pixi.lock",
         group="Workspace",
     ),
+    Command(
+        name="update",
+        module="smelt.cli.update",
+        summary="Move locked packages to what the manifest allows now",
+        group="Workspace",
+    ),
     Command(name="install", module="smelt.cli.install", summary="Install locked environments", group="Workspace"),
     Command(name="run", module="smelt.cli.run", summary="Run a task or a command in an environment", group="Workspace"),
     Command(

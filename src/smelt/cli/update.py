@@ -1,0 +1,56 @@
+"""``smelt update``."""
+
+from __future__ import annotations
+
+import argparse
+
+from smelt.cli.lock import show
+from smelt.cli.options import add_workspace, load
+from smelt.cli.terminal import Terminal
+from smelt.errors import UnknownNameError
+from smelt.text import closest
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options. Source: the reference's page ``pixi update``."""
+    add_workspace(parser)
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="only these may move (default: all packages)")
+    parser.add_argument(
+        "--environment", "-e", action="append", metavar="ENVIRONMENT", help="only this environment (again: more)"
+    )
+    parser.add_argument(
+        "--platform", "-p", action="append", metavar="PLATFORM", help="only this platform (again: more)"
+    )
+    parser.add_argument("--dry-run", "-n", action="store_true", help="show what would change, write nothing")
+    parser.add_argument("--json", action="store_true", help="show the changes as JSON")
+    parser.add_argument("--no-install", action="store_true", help=argparse.SUPPRESS)
+
+
+def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Solve again without regard to what is locked."""
+    from smelt.api.platforms import environment_named, platform_for
+
+    workspace = load(arguments, terminal)
+    model = workspace.model
+    environments = [environment_named(model, name) for name in arguments.environment or model.environments]
+    only: set[tuple[str, str]] = set()
+    for name in environments:
+        if arguments.platform:
+            only |= {(name, platform_for(model, name, platform).name) for platform in arguments.platform}
+        else:
+            only |= {(name, platform.name) for platform in model.platforms_of(name)}
+    if arguments.packages:
+        lock = workspace.read_lock()
+        known = {package.name for package in lock.packages.values()} if lock is not None else set[str]()
+        for name in arguments.packages:
+            if name not in known:
+                guess = closest(name, known)
+                raise UnknownNameError(
+                    f"there is no locked package `{name}`",
+                    code="unknown-package",
+                    help=f"did you mean `{guess}`?" if guess else "`smelt list` shows the locked packages",
+                )
+    unlock = arguments.packages or None
+    everything = not (arguments.environment or arguments.platform)
+    result = workspace.lock(dry_run=arguments.dry_run, unlock=unlock, only=None if everything else only)
+    return show(result, arguments, terminal)
