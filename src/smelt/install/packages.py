@@ -264,10 +264,10 @@ async def _check_hash(record: CondaRecord, archive: Path) -> None:
             code="hash-mismatch",
             notes=[_redacted(record.url), f"expected {algorithm} {expected}\nfound    {algorithm} {actual}"],
             help=(
-                "the file was replaced: solve again (`smelt lock`), or put the right file back"
+                f"the file was replaced: accept the new one (`smelt update {record.name}`), or put the right file back"
                 if local
                 else "the channel or the way to it changed the file: do not use it before you know why; "
-                "`smelt lock` accepts the new file"
+                f"`smelt update {record.name}` accepts the new file"
             ),
         )
 
