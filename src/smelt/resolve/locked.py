@@ -90,8 +90,9 @@ class LockBuilder:
     def _binary(self, record: CondaRecord) -> Reference:
         reference = reference_of(record)
         held = self._packages.get(reference)
-        # the same package may be known with run-exports (from a host environment) and without
-        if held is None or (isinstance(held, CondaRecord) and held.run_exports is None):
+        # The same package may be known with run-exports (from a host environment) and without; and a file that was
+        # replaced in its channel is in older parts of the lock with another hash: what was solved now counts.
+        if not isinstance(held, CondaRecord) or held.run_exports is None or held.sha256 != record.sha256:
             self._packages[reference] = record
         return reference
 
