@@ -1,20 +1,25 @@
-"""What smelt adds to a build: prints seconds, and the ratio to ``run_build`` of rattler-build alone.
+"""What smelt adds to a build: a C extension, against ``run_build`` of rattler-build alone (needs PyPI).
 
-``python benchmarks/build_overhead.py [ROUNDS]`` makes a channel of this machine's Python and compiler with pip and
-setuptools (from PyPI), and builds one package with a C extension in turn with rattler-build alone (imported already,
+``python -m benchmarks.build_overhead [ROUNDS]`` makes a channel of this machine's Python and compiler with pip and
+setuptools, and builds one package with a C extension in turn with rattler-build alone (imported already,
 in this process, same requirements and cache) and with smelt: key, frozen recipe, process, normalised package, store.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from benchmarks.figure import Figure, against, table
+from benchmarks.workspaces import environment
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "build"))
 
@@ -51,40 +56,38 @@ def alone(recipe: str, source: Path, output: Path, channel: Path, variants: dict
     return time.perf_counter() - start
 
 
-def main(rounds: int) -> None:
-    """Measure in turn, print medians."""
-    import os
-
+def measure(rounds: int = 5) -> Iterator[Figure]:
+    """In turn."""
     with tempfile.TemporaryDirectory(prefix="smelt-bench-") as name:
         root = Path(name)
-        os.environ["RATTLER_CACHE_DIR"] = str(root / "cache")
-        channel = made_channel(root / "channel")
-        records = channel_records(channel / SUBDIR, channel / "noarch")
-        compiler = next(name for name in records if name.startswith(("gcc_", "clang_")))
-        variants = {"c_compiler": [compiler.partition("_")[0]]}
-        files = {name: textwrap.dedent(text).lstrip("\n") for name, text in PROJECT.items()}
-        source = write_source(root / "source", files)
-        variant = render(ARCH, source, variants)[0]
-        inputs = {"build": closure(records, compiler), "host": closure(records, "python", "pip", "setuptools")}
-        bare: list[float] = []
-        ours: list[float] = []
-        stored: list[float] = []
-        for number in range(rounds + 1):
-            bare.append(alone(ARCH, source, root / "output", channel, variants))
-            start = time.perf_counter()
-            one = node(variant, source, **inputs)
-            build([one], root, rebuild=frozenset({"fastmath"}))
-            ours.append(time.perf_counter() - start)
-            start = time.perf_counter()
-            build([node(variant, source, **inputs)], root)
-            stored.append(time.perf_counter() - start)
-            if number == 0:  # fills the caches
-                bare.clear(), ours.clear(), stored.clear()
-    ratio = statistics.median(ours) / statistics.median(bare)
-    print(f"rattler-build alone  {statistics.median(bare):7.3f} s")
-    print(f"smelt                {statistics.median(ours):7.3f} s   ratio {ratio:.2f} (goal: at most {GOAL})")
-    print(f"nothing to build     {statistics.median(stored) * 1000:7.1f} ms")
+        with environment(root):
+            channel = made_channel(root / "channel")
+            records = channel_records(channel / SUBDIR, channel / "noarch")
+            compiler = next(name for name in records if name.startswith(("gcc_", "clang_")))
+            variants = {"c_compiler": [compiler.partition("_")[0]]}
+            files = {name: textwrap.dedent(text).lstrip("\n") for name, text in PROJECT.items()}
+            source = write_source(root / "source", files)
+            variant = render(ARCH, source, variants)[0]
+            inputs = {"build": closure(records, compiler), "host": closure(records, "python", "pip", "setuptools")}
+            bare: list[float] = []
+            ours: list[float] = []
+            stored: list[float] = []
+            for number in range(rounds + 1):
+                bare.append(alone(ARCH, source, root / "output", channel, variants))
+                start = time.perf_counter()
+                one = node(variant, source, **inputs)
+                build([one], root, rebuild=frozenset({"fastmath"}))
+                ours.append(time.perf_counter() - start)
+                start = time.perf_counter()
+                build([node(variant, source, **inputs)], root)
+                stored.append(time.perf_counter() - start)
+                if number == 0:  # fills the caches
+                    bare.clear(), ours.clear(), stored.clear()
+    yield Figure(what="rattler-build alone", seconds=statistics.median(bare))
+    yield against("smelt", ours, "rattler-build alone", bare, GOAL)
+    yield Figure(what="smelt, already built", seconds=statistics.median(stored))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    print(table(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 5)), flush=True)
+    os._exit(0)  # rattler's runtime may crash while Python shuts down

@@ -1,6 +1,6 @@
-"""What smelt adds to an installation: prints ratios and milliseconds.
+"""What smelt adds to an installation from a warm cache, against ``rattler.install`` alone.
 
-``python benchmarks/install_overhead.py [PACKAGES]`` makes that many tiny packages (100), fills a cache with them, and
+``python -m benchmarks.install_overhead [PACKAGES]`` makes that many tiny packages (100), fills a cache with them, and
 installs them in turn with ``rattler.install`` alone and with smelt, each into fresh prefixes; then it measures the
 installation that has nothing to do.
 """
@@ -14,8 +14,11 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+
+from benchmarks.figure import Figure, against, median, table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "install"))
 
@@ -30,7 +33,7 @@ from smelt.solve.records import to_rattler
 ROUNDS = 15
 
 
-async def measure(count: int, root: Path) -> None:
+async def _measure(count: int, root: Path) -> list[Figure]:
     channel = root / "channel"
     records = [
         make_package(channel, f"p{n}", files={f"lib/p{n}/{i}.py": b"x = 1\n" * 20 for i in range(10)})
@@ -58,21 +61,19 @@ async def measure(count: int, root: Path) -> None:
         ours.append(time.perf_counter() - start)
         shutil.rmtree(fresh.prefix)
     nothing = [await timed(request) for _ in range(200)]
-    markers: list[float] = []
-    for _ in range(200):
-        start = time.perf_counter()
-        assert is_current(request.prefix, request.digest)
-        markers.append(time.perf_counter() - start)
     start = time.perf_counter()
     assert verify(request.prefix) == []
     looked = time.perf_counter() - start
-    ratio = statistics.median(ours) / statistics.median(bare)
-    print(f"{count} packages of 10 files from a warm cache, median of {ROUNDS}:")
-    print(f"  rattler.install        {statistics.median(bare) * 1000:8.1f} ms")
-    print(f"  smelt                  {statistics.median(ours) * 1000:8.1f} ms   ratio {ratio:.2f} (goal 1.10)")
-    print(f"  nothing to do          {statistics.median(nothing) * 1000:8.2f} ms")
-    print(f"  markers alone          {statistics.median(markers) * 1000:8.2f} ms   (goal 5)")
-    print(f"  every file verified    {looked * 1000:8.1f} ms")
+    reference = "rattler.install"
+    return [
+        Figure(what=f"rattler.install, {count} packages of 10 files", seconds=statistics.median(bare)),
+        against("smelt, the same", ours, reference, bare, 1.1),
+        Figure(what="nothing to do", seconds=statistics.median(nothing)),
+        Figure(
+            what="markers alone", seconds=median(lambda: is_current(request.prefix, request.digest), 200), goal=0.005
+        ),
+        Figure(what="every file verified", seconds=looked),
+    ]
 
 
 async def timed(request: object) -> float:
@@ -82,8 +83,12 @@ async def timed(request: object) -> float:
     return time.perf_counter() - start
 
 
+def measure(count: int = 100) -> Iterator[Figure]:
+    """Of that many packages."""
+    with tempfile.TemporaryDirectory(prefix="smelt-bench-") as folder:
+        yield from asyncio.run(_measure(count, Path(folder)))
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="smelt-benchmark-") as folder:
-        asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 100, Path(folder)))
-    sys.stdout.flush()
+    print(table(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 100)), flush=True)
     os._exit(0)  # rattler's runtime may crash while Python shuts down

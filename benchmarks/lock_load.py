@@ -1,36 +1,26 @@
-"""Reading a lock file and checking that it fits: prints milliseconds, and the ratio to rattler's own reader.
+"""Reading a lock of 20 environments and checking that it fits, against rattler's own reader.
 
-``python benchmarks/lock_load.py [PIXI_LOCK]``: without a file, a synthetic lock of 20 environments on 3 platforms with
+``python -m benchmarks.lock_load [PIXI_LOCK]``: without a file, a synthetic lock of 20 environments on 3 platforms with
 300 packages each is used. If a manifest lies beside the file, the check is measured too.
 """
 
 from __future__ import annotations
 
-import statistics
+import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 from rattler import LockFile
 
+from benchmarks.figure import Figure, median, table
 from smelt.lock.codec import to_text
 from smelt.lock.model import Lock
 from smelt.lock.reader import parse, read
 
 ROUNDS = 9
 PLATFORMS = ("linux-64", "osx-arm64", "win-64")
-
-
-def measure(work: Callable[[], object]) -> float:
-    """The median of some rounds, in milliseconds."""
-    times: list[float] = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times)
 
 
 def synthetic() -> str:
@@ -60,44 +50,52 @@ def synthetic() -> str:
     return "\n".join(lines) + "\n"
 
 
-def fits(path: Path, lock: Lock) -> None:
-    """Print how long the check takes, if there is a manifest."""
-    from smelt.errors import NotSupportedError
+def fits(path: Path, lock: Lock) -> Iterator[Figure]:
+    """How long the check takes, if there is a manifest."""
     from smelt.lock.satisfiability import Checks, check
     from smelt.solve.cutoff import parse_cutoff
     from smelt.solve.matching import RattlerMatcher
     from smelt.workspace.load import load_workspace
 
-    if not any((path.parent / name).exists() for name in ("pixi.toml", "pyproject.toml")):
-        return
-    workspace = load_workspace(path.parent)
-    try:
-        took = measure(lambda: check(workspace, lock, Checks(matcher=RattlerMatcher(), cutoff=parse_cutoff)))
-    except NotSupportedError as error:
-        print(f"check: {error}")
-        return
-    print(f"check that it fits:   {took:7.1f} ms")
+    if any((path.parent / name).exists() for name in ("pixi.toml", "pyproject.toml")):
+        workspace = load_workspace(path.parent)
+        checks = Checks(matcher=RattlerMatcher(), cutoff=parse_cutoff)
+        yield Figure(
+            what="check that it fits", seconds=median(lambda: check(workspace, lock, checks), ROUNDS), goal=0.15
+        )
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        if len(sys.argv) > 1:
-            path = Path(sys.argv[1])
-        else:
+def measure(path: Path | None = None) -> Iterator[Figure]:
+    """Of the lock in ``path``, or a synthetic one."""
+    with tempfile.TemporaryDirectory(prefix="smelt-bench-") as folder:
+        if path is None:
             path = Path(folder) / "pixi.lock"
             path.write_text(synthetic(), encoding="utf-8")
+            (path.parent / "pixi.toml").write_text(manifest(), encoding="utf-8")
         text = path.read_text(encoding="utf-8")
         lock = read(path)
-        print(f"{path.name}: {text.count(chr(10))} lines, {len(lock.packages)} packages, "
-              f"{len(lock.environments)} environments")  # fmt: skip
-        ours = measure(lambda: parse(text, "pixi.lock"))
-        theirs = measure(lambda: LockFile.from_path(path))
-        print(f"read:                 {ours:7.1f} ms")
-        print(f"read by rattler:      {theirs:7.1f} ms   ratio {ours / theirs:.2f}")
+        theirs = median(lambda: LockFile.from_path(path), ROUNDS)
+        ours = median(lambda: parse(text, "pixi.lock"), ROUNDS)
+        lines = text.count("\n")
+        yield Figure(what=f"rattler reads {lines} lines", seconds=theirs)
+        yield Figure(what="smelt reads them", seconds=ours, ratio=ours / theirs, reference="rattler")
         if lock.version == 7:
-            print(f"write (to text):      {measure(lambda: to_text(lock)):7.1f} ms")
-        fits(path, lock)
+            yield Figure(what="smelt makes the text", seconds=median(lambda: to_text(lock), ROUNDS))
+        yield from fits(path, lock)
+
+
+def manifest() -> str:
+    """The manifest that the synthetic lock fits: each environment requires the last package of its range."""
+    lines = [
+        '[workspace]\nname = "bench"\nchannels = ["https://channel.example/forge"]',
+        f"platforms = {list(PLATFORMS)}",
+        "[environments]",
+        *(f'e{n:02} = {{ features = ["e{n:02}"], no-default-feature = true }}' for n in range(20)),
+        *(f'[feature.e{n:02}.dependencies]\np{n + 299:04} = "*"' for n in range(20)),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    print(table(measure(Path(sys.argv[1]) if len(sys.argv) > 1 else None)), flush=True)
+    os._exit(0)  # rattler's runtime may crash while Python shuts down

@@ -1,8 +1,7 @@
-"""Warm ``smelt run`` against bare Python: ``python benchmarks/warm_run.py [workspace [words…]]``.
+"""Warm ``smelt run`` against bare Python.
 
-Prints medians of one run in which all commands take turns, and the ratio to ``python -c pass`` (goal: at most 1.5).
-Without a workspace one is made in a temporary folder; with one, ``smelt run true`` (or the given words) is run
-there until it is warm.
+``python -m benchmarks.warm_run [workspace [words…]]``: without a workspace one is made in a temporary folder; with one,
+``smelt run true`` (or the given words) is run there until it is warm.
 """
 
 from __future__ import annotations
@@ -13,10 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from benchmarks.figure import Figure, against, processes, table
+from benchmarks.workspaces import command, environment
 
 ROUNDS = 60
 GOAL = 1.5
+BARE = "python -c pass"
 
 
 def made_workspace(folder: Path) -> Path:
@@ -29,6 +33,7 @@ def made_workspace(folder: Path) -> Path:
     from smelt.workspace.load import load_workspace
 
     platform = current_platform()
+    folder.mkdir()
     (folder / "pixi.toml").write_text(f'[workspace]\nname = "b"\nchannels = []\nplatforms = ["{platform}"]\n')
     (folder / "pixi.lock").write_text("version: 7\n")
     old = time.time() - 100
@@ -62,41 +67,32 @@ def is_warm(command: list[str], folder: Path) -> bool:
     return "smelt.cli" not in done.stderr
 
 
-def main() -> None:
-    """Measure and print."""
-    with tempfile.TemporaryDirectory() as scratch:
-        arguments = sys.argv[1:]
-        folder = Path(arguments[0]).resolve() if arguments else made_workspace(Path(scratch).resolve())
-        words = arguments[1:] or ["true"]
-        script = Path(sys.executable).with_name("smelt")
-        bare = [sys.executable, "-c", "pass"]
+def measure(workspace: Path | None = None, words: Sequence[str] = ("true",)) -> Iterator[Figure]:
+    """All commands take turns."""
+    with tempfile.TemporaryDirectory() as scratch, environment(Path(scratch).resolve()) as variables:
+        folder = workspace or made_workspace(Path(scratch).resolve() / "workspace")
+        run = " ".join(words)
         commands = {
-            "python -c pass": bare,
-            f"python -m smelt run {' '.join(words)}": [sys.executable, "-m", "smelt", "run", *words],
+            BARE: [sys.executable, "-c", "pass"],
+            f"smelt run {run}": command("run", *words),
+            f"python -m smelt run {run}": [sys.executable, "-m", "smelt", "run", *words],
         }
-        if script.exists():
-            commands[f"smelt run {' '.join(words)}"] = [str(script), "run", *words]
-        if not arguments:
-            commands["smelt run env true"] = [str(script), "run", "env", "true"]
-            commands["env true"] = ["env", "true"]
-        for name, command in commands.items():
+        if workspace is None:
+            commands |= {"env true": ["env", "true"], "smelt run env true": command("run", "env", "true")}
+        for name, words_of in commands.items():
             if "smelt" in name:
                 for _ in range(3):
-                    subprocess.run(command, cwd=folder, capture_output=True, check=False)
-                if not is_warm(command, folder):
-                    print(f"{name}: not warm, the full way is measured")
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(ROUNDS):
-            for name, command in commands.items():
-                begin = time.perf_counter()
-                subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-                times[name].append(time.perf_counter() - begin)
-        reference = statistics.median(times["python -c pass"])
-        print(f"medians of {ROUNDS} runs; goal: at most {GOAL} × python -c pass")
-        for name, values in times.items():
-            median = statistics.median(values)
-            print(f"  {name:<32} {median * 1000:7.2f} ms  {median / reference:5.2f} ×")
+                    subprocess.run(words_of, cwd=folder, capture_output=True, check=False)
+                if not is_warm(words_of, folder):
+                    raise RuntimeError(f"{name} is not warm: the full way would be measured")
+        times = processes(commands, folder, variables, ROUNDS)
+    for name, taken in times.items():
+        if "smelt" in name:
+            yield against(name, taken, BARE, times[BARE], GOAL)
+        else:
+            yield Figure(what=name, seconds=statistics.median(taken))
 
 
 if __name__ == "__main__":
-    main()
+    arguments = sys.argv[1:]
+    print(table(measure(Path(arguments[0]).resolve() if arguments else None, arguments[1:] or ["true"])))

@@ -3,8 +3,9 @@
 What a page wants of its blocks stands where GitHub does not show it:
 
 - ``<!-- session -->`` on a page: its marked blocks are run in order in one empty folder. Words after it, as in
-  ``<!-- session: channel pypi -->``, say what the session needs: ``channel`` (a local channel of this machine's Python and compiler at ``./channel``), ``pypi``
-  (a network), ``python-3.13`` (that interpreter).
+  ``<!-- session: wheels python-3.13 -->``, say what the session needs: ``channel`` (a local channel of this machine's Python
+  and compiler at ``./channel``), ``wheels`` (the same with pip and setuptools, from PyPI), ``python-3.13`` (that
+  interpreter).
 - A block whose info string has ``file=NAME``: its text is written there (``append=NAME``: added at the end).
 - ``console run``: lines after ``$ `` are run by bash; what follows is what they print, standard error included.
   ``exit=N``: the last command of the block ends so; ``unordered``: lines may come in any order (parallel builds).
@@ -28,7 +29,9 @@ from smelt.types import current_platform
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([*(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md"])
-_FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>```+)(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=indent)(?P=ticks) *$", re.M | re.S)
+_FENCE = re.compile(
+    r"^(?P<indent> *)(?P<ticks>```+)(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=indent)(?P=ticks) *$", re.M | re.S
+)
 _SESSION = re.compile(r"<!-- session:?(?P<words>[^>]*)-->")
 
 
@@ -112,7 +115,12 @@ class Session:
 
     def _python(self, text: str, place: str) -> None:
         done = subprocess.run(
-            [sys.executable, "-c", text], cwd=self.cwd, env=self.environment, capture_output=True, text=True, check=False
+            [sys.executable, "-c", text],
+            cwd=self.cwd,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{place}\n{done.stdout}{done.stderr}"
 
@@ -123,7 +131,9 @@ class Session:
             code, output = self._shell(command)
             where = f"{block.place}: $ {command}\n"
             assert code == wanted, f"{where}ended with {code}, not {wanted}\n{output}"
-            assert matches(expected, output, ordered="unordered" not in block.words), f"{where}expected:\n{expected}\nprinted:\n{output}"
+            assert matches(expected, output, ordered="unordered" not in block.words), (
+                f"{where}expected:\n{expected}\nprinted:\n{output}"
+            )
 
     def _shell(self, command: str) -> tuple[int, str]:
         script = f'{command}\ncode=$?\npwd >"$DOC_CWD"\nexit $code\n'
@@ -202,7 +212,8 @@ def _normal(text: str) -> str:
 
 def session_environment(root: Path) -> dict[str, str]:
     """The variables of a session: smelt on ``PATH``, a home and cache of its own, nothing that is active outside."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PIXI_", "CONDA_", "SMELT_"))}
+    dropped = ("PIXI_", "CONDA_", "SMELT_", "PYTHONDONTWRITEBYTECODE")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     tools = str(Path(sys.executable).parent)
     return {
         **environment,

@@ -133,7 +133,7 @@ def test_comparing_lines_in_any_order() -> None:
 def parameters() -> list[object]:
     """Each page with a session, marked by what it needs."""
     return [
-        pytest.param(page, id=str(page), marks=[pytest.mark.network] if "pypi" in (page.needs or ()) else [])
+        pytest.param(page, id=str(page), marks=[pytest.mark.network] if "wheels" in (page.needs or ()) else [])
         for page in SESSIONS
     ]
 
@@ -148,8 +148,9 @@ def test_session(page: Page, tmp_path: Path, request: pytest.FixtureRequest) -> 
             _require_python(need.partition("-")[2])
     session = Session(folder=tmp_path / "session", environment=session_environment(tmp_path))
     session.folder.mkdir()
-    if "channel" in needs:
-        shutil.copytree(request.getfixturevalue("bare_channel"), session.folder / "channel")
+    for need, fixture in (("channel", "bare_channel"), ("wheels", "local_channel")):
+        if need in needs:
+            shutil.copytree(request.getfixturevalue(fixture), session.folder / "channel")
     for block in page.blocks:
         session.run(block)
 
