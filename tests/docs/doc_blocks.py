@@ -3,8 +3,8 @@
 What a page wants of its blocks stands where GitHub does not show it:
 
 - ``<!-- session -->`` on a page: its marked blocks are run in order in one empty folder. Words after it, as in
-  ``<!-- session: wheels python-3.13 -->``, say what the session needs: ``channel`` (a local channel of this machine's Python
-  and compiler at ``./channel``), ``wheels`` (the same with pip and setuptools, from PyPI), ``python-3.13`` (that
+  ``<!-- session: wheels python-3.13 -->``, say what it needs: ``channel`` (a local channel of this machine's Python and
+  compiler at ``./channel``), ``wheels`` (the same with pip and setuptools, from PyPI), ``python-3.13`` (that
   interpreter).
 - A block whose info string has ``file=NAME``: its text is written there (``append=NAME``: added at the end).
 - ``console run``: lines after ``$ `` are run by bash; what follows is what they print, standard error included.
