@@ -33,6 +33,8 @@ WHEELS = (
 )
 PACKAGES = ("contourpy", "kiwisolver", "markupsafe", "overflow")
 
+OVERFLOW = "import overflow; overflow.add(2**31 - 1, 1)"
+
 
 class Demo:
     """Runs commands in the demo's folder and keeps what is told at the end."""
@@ -46,8 +48,15 @@ class Demo:
         }
         self.table: list[tuple[str, str]] = []
 
-    def smelt(self, *arguments: str, cwd: Path | None = None, cache: Path | None = None, show: bool = True) -> str:
-        """Run one smelt command, show it and what it prints, and give its standard output."""
+    def smelt(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        cache: Path | None = None,
+        show: bool = True,
+        errors: bool = False,
+    ) -> str:
+        """Run one smelt command, show it and what it prints, and give its standard output (or its errors)."""
         print(f"\n$ smelt {' '.join(arguments)}", flush=True)
         environment = self.environment | ({"PIXI_CACHE_DIR": str(cache)} if cache is not None else {})
         process = subprocess.run(
@@ -55,14 +64,17 @@ class Demo:
             cwd=cwd or self.workspace,
             env=environment,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if errors else None,
             text=True,
             check=False,
         )
+        if errors:
+            print(process.stderr, end="", flush=True)
         if show and process.stdout:
             print(process.stdout, end="", flush=True)
         if process.returncode != 0:
             raise SystemExit(f"\nthe demo stopped: `smelt {' '.join(arguments)}` ended with {process.returncode}")
-        return process.stdout
+        return process.stderr if errors else process.stdout
 
     def timed(self, *arguments: str) -> tuple[str, float]:
         """The same, with the seconds that it took."""
@@ -145,7 +157,10 @@ def change_configuration(demo: Demo) -> None:
     built = demo.smelt("build")
     again = [line for line in built.splitlines() if line.startswith("built")]
     demo.note(
-        "one setting changed", f"{len(again)} builds again, all of {', '.join(affected) or 'what was built before'}"
+        "one setting changed",
+        f"{len(again)} builds again, all of {', '.join(affected)}"
+        if again
+        else "both settings are in the store by now",
     )
     path.write_text(text, encoding="utf-8")
 
@@ -205,6 +220,11 @@ def main() -> None:
         output = demo.smelt("run", "-e", name, "check")
         version = re.search(r"python\s+(\S+?),", output)
         demo.note(f"check in {name}", f"Python {version[1] if version else '?'}, all four packages gave their results")
+    report = demo.smelt("run", "-e", "ubsan", "python", "-c", OVERFLOW, errors=True)
+    found = re.search(r"\S+: runtime error: signed integer overflow", report)
+    if found is None:
+        raise SystemExit("\nthe demo stopped: the sanitizer said nothing of the overflow")
+    demo.note("the sanitizer in ubsan", found[0])
     headline("again: nothing changed")
     _, seconds = demo.timed("install", "--all")
     demo.note("install again", f"nothing to do, {seconds * 1000:.0f} ms")
