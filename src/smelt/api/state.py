@@ -70,20 +70,35 @@ def read_known(state_folder: Path, platform: str) -> KnownState | None:
     values = cast("dict[str, object]", data)
     if values.get("format") != FORMAT or values.get("identity") != _identity(platform):
         return None
-    files = cast("dict[str, list[int] | None]", values["files"])
-    return KnownState(
-        manifest=str(values["manifest"]),
-        supported=tuple(cast("list[str]", values["supported"])),
-        warned=bool(values["warned"]),
-        files={path: tuple(stamp) if stamp is not None else None for path, stamp in files.items()},
-        trees=cast("dict[str, str]", values["trees"]),
-        environments=cast("dict[str, str]", values["environments"]),
-    )
+    try:
+        files = cast("dict[str, list[int] | None]", values["files"])
+        return KnownState(
+            manifest=str(values["manifest"]),
+            supported=tuple(cast("list[str]", values["supported"])),
+            warned=bool(values["warned"]),
+            files={path: tuple(stamp) if stamp is not None else None for path, stamp in files.items()},
+            trees=dict(cast("dict[str, str]", values["trees"])),
+            environments=dict(cast("dict[str, str]", values["environments"])),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def stamps(paths: Iterable[Path]) -> dict[str, tuple[int, ...] | None]:
     """The stamps of files as they are now; take them *before* the files are read."""
     return {str(path): stats.stamp(str(path)) for path in paths}
+
+
+def stamps_as_read(paths: Iterable[Path], started: int) -> dict[str, tuple[int, ...] | None] | None:
+    """The stamps of files that were read since ``started`` (nanoseconds since the epoch).
+
+    None where one is so new that it may have changed after it was read: then its stamp would stand for another content.
+    """
+    found = stamps(paths)
+    for stamp in found.values():
+        if stamp is None or stats.racy(max(stamp[1], stamp[2]), started):
+            return None
+    return found
 
 
 def write_known(state_folder: Path, platform: str, known: KnownState) -> None:

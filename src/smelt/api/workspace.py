@@ -5,6 +5,7 @@ What an unchanged workspace does not need is imported inside the methods that ne
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Coroutine, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from smelt.api.platforms import effective_for, environment_named, platform_for
-from smelt.api.state import KnownState, read_known, stamps, write_known
+from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, write_known
 from smelt.errors import InstallError, Label, LockError, LockOutdatedError, NotSupportedError
 from smelt.fs import hold
 from smelt.install.state import environment_digest, is_current, read_state, watched_paths
@@ -71,12 +72,20 @@ class InstallOptions:
 class Workspace:
     """A workspace on disk. ``model`` is what its manifest says.
 
+    ``read``: the stamps of the model's files when they were read; where that is not known, an installation leaves no
+    record for the next one to rest on.
     Methods that solve, build or install run an event loop of their own: do not call them from a coroutine.
     """
 
-    def __init__(self, model: Model, reporters: Reporters | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        reporters: Reporters | None = None,
+        read: Mapping[str, tuple[int, ...] | None] | None = None,
+    ) -> None:
         self.model = model
         self._reporters = reporters
+        self._read = read
 
     @classmethod
     def load(cls, path: Path | None = None, reporters: Reporters | None = None) -> Workspace:
@@ -84,7 +93,9 @@ class Workspace:
 
         Raises ManifestError (all errors of the file together).
         """
-        return cls(load_workspace(path), reporters)
+        started = time.time_ns()
+        model = load_workspace(path)
+        return cls(model, reporters, stamps_as_read(model.files, started))
 
     @property
     def reporters(self) -> Reporters:
@@ -263,9 +274,8 @@ class Workspace:
         from smelt.api.machine import check_machine
         from smelt.install.prefix import install
 
-        read = stamps(self.model.files)
         lock = self.ensure_lock(mode)
-        read |= stamps([self.model.lock_path])
+        locked = stamps([self.model.lock_path])
         plan = self._plan(lock, names, options.platform)
         artifacts = run_builds(plan, BuildOptions(jobs=options.jobs), self.reporters)
         requests = [self._request(name, lock, plan, artifacts, options) for name in names]
@@ -281,8 +291,10 @@ class Workspace:
             return done
 
         installed = _run(one_after_another())
-        if options.platform is None and mode != "frozen":
-            self._remember({**read, **plan.files}, plan.indexes, {r.environment: r.digest for r in requests})
+        if options.platform is None and mode != "frozen" and self._read is not None:
+            self._remember(
+                {**self._read, **locked, **plan.files}, plan.indexes, {r.environment: r.digest for r in requests}
+            )
         return tuple(installed)
 
     def _request(
