@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resolve_kit import lock, names, problems, source, versions
+from resolve_kit import Heard, lock, names, problems, source, versions
 
-from spine_kit import Channel, manifest, recipe
+from spine_kit import SUBDIR, Channel, manifest, recipe
 
 
 def test_host_environments_stay_too(tmp_path: Path, channel: Channel) -> None:
@@ -62,3 +62,37 @@ def test_a_package_that_left_the_channel_stays_locked(tmp_path: Path, channel: C
     manifest(root, [channel.url], '[dependencies]\ntool = "*"\nlibrary = "*"\n')
     assert versions(lock(root).lock)["tool"] == "2.0"
     assert versions(lock(root, unlock=["tool"]).lock)["tool"] == "1.0"
+
+
+def test_sources_of_environments_that_are_kept_stay_byte_for_byte(tmp_path: Path, channel: Channel) -> None:
+    """Only the environment whose source package changed is solved again."""
+    root = tmp_path / "ws"
+    recipe(root, "one", host=["library"])
+    recipe(root, "two", host=["library"])
+    text = """
+[feature.one.dependencies]
+one = { path = "one" }
+[feature.two.dependencies]
+two = { path = "two" }
+[environments]
+one = ["one"]
+two = ["two"]
+"""
+    manifest(root, [channel.url], text)
+    before = lock(root).lock
+    channel.add("library", "4.0")
+    channel.index()
+    recipe(root, "two", "1.1", host=["library", "tool"])
+    heard = Heard()
+    after = lock(root, heard).lock
+    assert heard.solves == [("two", SUBDIR)]
+    assert after.environments["one"] == before.environments["one"]
+    one = source(before, "one", "one")
+    assert source(after, "one", "one") == one
+    assert after.sources[one.identifier] == before.sources[one.identifier]
+    assert versions(after, "two") == {"two": "1.1"}
+    assert {each.value.rpartition("/")[2] for each in source(after, "two", "two").host_packages} == {
+        "library-3.0-0.conda",
+        "tool-2.0-0.conda",
+    }
+    assert problems(root) == []

@@ -102,6 +102,7 @@ def test_if_none_can_be_built_each_is_listed(tmp_path: Path, channel: Channel) -
     error = caught.value
     assert error.kind == "no-variant"
     assert f"environment `default` cannot be solved for {SUBDIR}" in str(error)
+    assert error.notes[0] == f"no variant of source package `mine` can be built for {SUBDIR}"
     text = "\n".join(error.notes)
     for version in ("8.0", "9.0"):
         assert f"mine (library={version}, target_platform={SUBDIR})" in text
@@ -137,6 +138,7 @@ def test_a_build_is_never_put_beside_what_it_was_not_built_for(tmp_path: Path, c
     with pytest.raises(SolveError) as caught:
         solve(tmp_path)
     assert "library" in "\n".join(caught.value.notes)
+    assert "source packages are built for `library` 1.0, 2.0" in (caught.value.help or "")
     manifest(tmp_path, [channel.url], text + 'library = "3.0.*"\n[tool.smelt]\nvariant-constraints = false\n')
     assert versions(solve(tmp_path)) == {"library": "3.0", "mine": "1.0"}
 

@@ -42,7 +42,9 @@ class Explainer:
         text = "\n".join(error.notes)
         first = members[0]
         dependencies = [each for member in members for each in member.dependencies]
-        notes, help = list(error.notes), error.help
+        # the line about the environment takes the place of "cannot solve", which says nothing more
+        notes = [*([error.message] if error.kind != SolveError.code else []), *error.notes]
+        help = error.help
         names = list(dict.fromkeys(found for pattern in _MISSING for found in pattern.findall(text)))
         from_source = {source.name: source for source in sources}
         virtual = [name for name in names if name.startswith("__")]
@@ -62,6 +64,8 @@ class Explainer:
                 f"`{virtual[0]}` is what the machine must have: if it has it, say so in `[system-requirements]` "
                 f'(`{key} = "…"`) of the workspace or of a feature'
             )
+        built_for = _built_for(text, context) if sources else None
+        help = help or built_for
         if context.exclude_newer is not None and names:
             notes.append(f"`exclude-newer` leaves out packages newer than {context.exclude_newer}")
         group = first.environment.solve_group
@@ -103,6 +107,18 @@ class Explainer:
             note,
             f"did you mean `{guess}`?" if guess else "check its spelling, or add a channel that has it to `channels`",
         )
+
+
+def _built_for(text: str, context: Context) -> str | None:
+    """What to do where a source package is only built for other values of a variant key than the environment has."""
+    for key, values in context.variants:
+        name = key.replace("_", "[-_]")
+        if re.search(rf"would constrain\n[^\n]*\b{name}\b", text):
+            return (
+                f"source packages are built for `{key}` {', '.join(values)} and go with no other: "
+                "add the value that this environment has to `[workspace.build-variants]`"
+            )
+    return None
 
 
 def _labels(dependencies: Iterable[Dependency], text: str) -> list[Label]:

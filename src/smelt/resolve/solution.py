@@ -239,7 +239,11 @@ class SourceSolver:
 
 def _two_places(one: SourceRequirement, other: SourceRequirement) -> SourceError:
     return SourceError(
-        f"source package `{one.name}` is required from two places: {other.location} and {one.location}",
+        f"source package `{one.name}` is required from two places: {_place(other)} and {_place(one)}",
         code="source-conflict",
         help="an environment can hold one of them only",
     )
+
+
+def _place(requirement: SourceRequirement) -> str:
+    return str(requirement.folder or requirement.location)

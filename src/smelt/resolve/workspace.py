@@ -149,7 +149,7 @@ def context_of(workspace: Workspace, members: Sequence[EffectiveEnvironment]) ->
     first = members[0]
     profiles = {member.profile.name if member.profile else None for member in members}
     if len(profiles) > 1:
-        names = ", ".join(sorted(str(profile) for profile in profiles))
+        names = ", ".join(sorted(f"`{profile}`" if profile else "none" for profile in profiles))
         raise ManifestError(
             f"the environments of solve group `{first.environment.solve_group}` have different profiles: {names}",
             code="manifest-profile-conflict",
