@@ -26,6 +26,7 @@ def fails(root: Path, *arguments: str, code: int = 1, **env: str) -> str:
     assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
     assert "Traceback" not in result.stderr
     assert "internal error" not in result.stderr
+    assert root.name == "ws"  # what lies beside it is the test's own
     assert partial(root.parent) == []
     return result.stderr
 
@@ -101,9 +102,10 @@ error[manifest-syntax]: pixi.toml is not valid TOML
     )
 
 
-def test_no_workspace(tmp_path: Path) -> None:
+def test_no_workspace(root: Path) -> None:
+    root.mkdir()
     golden(
-        fails(tmp_path, "install"),
+        fails(root, "install"),
         """\
 error[manifest-not-found]: there is no workspace in {…} or above
   help: expected pixi.toml, or pyproject.toml with `[tool.pixi.workspace]`
@@ -114,24 +116,25 @@ error[manifest-not-found]: there is no workspace in {…} or above
 # --- the command line --------------------------------------------------------------------------------------------
 
 
-def test_usage(tmp_path: Path) -> None:
+def test_usage(root: Path) -> None:
+    root.mkdir()
     golden(
-        fails(tmp_path, "instal", code=2),
+        fails(root, "instal", code=2),
         """\
 error[usage]: there is no command `instal`
   help: did you mean `smelt install`?
 """,
     )
     golden(
-        fails(tmp_path, "install", "--lock", code=2),
+        fails(root, "install", "--lock", code=2),
         """\
 error[usage]: unrecognized arguments: --lock
   help: `smelt install --help` lists what is accepted
 """,
     )
-    assert "not allowed with argument" in fails(tmp_path, "install", "--locked", "--frozen", code=2)
-    assert "`0` is not a whole number from 1" in fails(tmp_path, "build", "--jobs", "0", code=2)
-    assert "there is no nowhere" in fails(tmp_path, "lock", "-m", "nowhere", code=2)
+    assert "not allowed with argument" in fails(root, "install", "--locked", "--frozen", code=2)
+    assert "`0` is not a whole number from 1" in fails(root, "build", "--jobs", "0", code=2)
+    assert "there is no nowhere" in fails(root, "lock", "-m", "nowhere", code=2)
 
 
 def test_an_unknown_environment(workspace: Path) -> None:
