@@ -8,6 +8,7 @@ that all mistakes of a file are told at once; a reader goes on with a default af
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, cast
 
@@ -94,7 +95,16 @@ class Problems:
             return
         if len(self.errors) == 1:
             raise self.errors[0]
-        raise ErrorGroup(f"{self.document.source.path} has {len(self.errors)} mistakes", self.errors)
+        ordered = sorted(self.errors, key=_position)
+        raise ErrorGroup(f"{self.document.source.path} has {len(ordered)} mistakes", ordered)
+
+
+def _position(error: ManifestError) -> tuple[int, int]:
+    """Where an error is, for an order in which the file can be mended from its top; those without a place last."""
+    if not error.labels:
+        return sys.maxsize, 0
+    place = error.labels[0].place
+    return place.line, place.column
 
 
 def type_name(value: object) -> str:
