@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from smelt.api.building import BuildOptions
     from smelt.api.reporter import Reporters
     from smelt.build.model import Artifact
+    from smelt.config.files import ConfigSource
+    from smelt.config.settings import Settings
     from smelt.install.request import InstallRequest
     from smelt.lock.diff import LockDiff
     from smelt.lock.model import Lock
@@ -82,20 +84,44 @@ class Workspace:
         model: Model,
         reporters: Reporters | None = None,
         read: Mapping[str, tuple[int, ...] | None] | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.model = model
         self._reporters = reporters
         self._read = read
+        self._settings = settings
 
     @classmethod
-    def load(cls, path: Path | None = None, reporters: Reporters | None = None) -> Workspace:
+    def load(
+        cls,
+        path: Path | None = None,
+        reporters: Reporters | None = None,
+        *,
+        source: ConfigSource | None = None,
+        given: Mapping[str, object] | None = None,
+    ) -> Workspace:
         """The workspace whose manifest is ``path`` (file or folder), or the one that the current folder is in.
 
+        ``source`` and ``given`` as ``smelt.config.settings.load_settings`` takes them.
         Raises ManifestError (all errors of the file together).
         """
         started = time.time_ns()
         model = load_workspace(path)
-        return cls(model, reporters, stamps_as_read(model.files, started))
+        workspace = cls(model, reporters, stamps_as_read(model.files, started))
+        if source is not None or given:
+            from smelt.config.settings import load_settings
+
+            workspace._settings = load_settings(model.root, source=source, given=given)
+        return workspace
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of ``config.toml`` files that are in force here; read when they are first asked for."""
+        if self._settings is None:
+            from smelt.config.settings import load_settings
+
+            self._settings = load_settings(self.model.root)
+        return self._settings
 
     @property
     def reporters(self) -> Reporters:
@@ -238,7 +264,8 @@ class Workspace:
         effective = effective_for(self.model, environment_named(self.model, environment))
         request = ActivationRequest.of(self.model, effective, clean=clean)
         base = clean_environment(outer) if clean else outer
-        return {**base, **activate(request, base, cache_folder=activation_folder(self.model.state_folder))}
+        folder = None if self.settings.force_activate else activation_folder(self.model.state_folder)
+        return {**base, **activate(request, base, cache_folder=folder)}
 
     def digest(self, environment: str) -> str | None:
         """What the prefix of ``environment`` holds (see ``smelt.install.state``); None if it is not installed."""
@@ -326,6 +353,8 @@ class Workspace:
             virtual_packages=where.virtual_packages,
             reinstall=options.reinstall,
             verify=options.verify,
+            link_scripts=self.settings.run_post_link_scripts,
+            refused_links=self.settings.refused_links,
         )
 
     def _remember(

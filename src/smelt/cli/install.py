@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from smelt.cli.options import add_jobs, add_lock_usage, add_workspace, load, lock_mode
+from smelt.cli.settings import add_settings
 from smelt.cli.terminal import Terminal
 
 
@@ -22,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", action="store_true", help="compare every file with its package, and repair")
     add_lock_usage(parser)
     add_jobs(parser)
+    add_settings(parser)
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from smelt.cli.options import add_workspace, load
+from smelt.cli.settings import add_settings
 from smelt.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="solve, show what would change, write nothing")
     parser.add_argument("--json", action="store_true", help="show the changes as JSON")
     parser.add_argument("--no-install", action="store_true", help=argparse.SUPPRESS)
+    add_settings(parser)
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smelt.cli.settings import add_config_source, given_settings, put_into_force, show_problems, source_of
 from smelt.cli.terminal import Terminal
 from smelt.errors import UsageError
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
-    """``--manifest-path``."""
+    """``--manifest-path``, and where the configuration is read from."""
     parser.add_argument(
         "--manifest-path",
         "-m",
@@ -22,6 +24,7 @@ def add_workspace(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="pixi.toml, pyproject.toml or the folder of the workspace (default: found upwards from here)",
     )
+    add_config_source(parser)
 
 
 def add_environment(parser: argparse.ArgumentParser, what: str) -> None:
@@ -32,8 +35,19 @@ def add_environment(parser: argparse.ArgumentParser, what: str) -> None:
 def add_lock_usage(parser: argparse.ArgumentParser) -> None:
     """``--locked`` and ``--frozen``."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--locked", action="store_true", help="fail if pixi.lock does not fit the manifest")
-    group.add_argument("--frozen", action="store_true", help="take pixi.lock as it is, without a look at the manifest")
+    group.add_argument("--locked", action="store_true", help="fail if pixi.lock does not fit (PIXI_LOCKED)")
+    group.add_argument("--frozen", action="store_true", help="take pixi.lock as it is, without a look (PIXI_FROZEN)")
+    parser.set_defaults(locked=_switched("PIXI_LOCKED"), frozen=_switched("PIXI_FROZEN"))
+
+
+def _switched(variable: str) -> bool:
+    """Whether an environment variable switches an option on."""
+    return os.environ.get(variable, "").strip().lower() in ("1", "true", "t", "yes", "y", "on")
+
+
+def add_no_install(parser: argparse.ArgumentParser, what: str = argparse.SUPPRESS) -> None:
+    """``--no-install``."""
+    parser.add_argument("--no-install", action="store_true", default=_switched("PIXI_NO_INSTALL"), help=what)
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +83,9 @@ def load(arguments: argparse.Namespace, terminal: Terminal) -> Workspace:
         raise UsageError(
             f"there is no {path}", code="manifest-missing", help="`--manifest-path` names a file or folder"
         )
-    workspace = Workspace.load(path, reporters(terminal))
+    workspace = Workspace.load(path, reporters(terminal), source=source_of(arguments), given=given_settings(arguments))
     for warning in workspace.model.warnings:
         terminal.warn(warning)
+    show_problems(workspace.settings, terminal)
+    put_into_force(workspace.settings, terminal)
     return workspace

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smelt.cli.options import add_environment, add_jobs, add_lock_usage, add_workspace, load, lock_mode
+from smelt.cli.options import add_environment, add_jobs, add_lock_usage, add_no_install, add_workspace, load, lock_mode
+from smelt.cli.settings import WITH_VALUE, add_settings
 from smelt.cli.terminal import Terminal
 from smelt.errors import ExitCode, TaskError
 from smelt.text import closest
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from smelt.api.workspace import Workspace
     from smelt.tasks.model import TaskPlan
 
-_WITH_VALUE = frozenset(("-e", "--environment", "-p", "--platform", "-m", "--manifest-path", "-j", "--jobs", "--color"))
+_WITH_VALUE = WITH_VALUE | frozenset(
+    ("-e", "--environment", "-p", "--platform", "-m", "--manifest-path", "-j", "--jobs", "--color")
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip-deps", action="store_true", help="do not run what the task depends on")
     parser.add_argument("--templated", action="store_true", help="render templates in the command")
     parser.add_argument("--dry-run", "-n", action="store_true", help="only show what would be run")
-    parser.add_argument("--no-install", action="store_true", help="do not install or change the environment")
+    add_no_install(parser, "do not install or change the environment")
     parser.add_argument("--as-is", action="store_true", help="--no-install and --frozen")
+    parser.add_argument("--force-activate", action="store_true", help="ask activation scripts again")
     add_lock_usage(parser)
     add_jobs(parser)
+    add_settings(parser)
 
 
 def separate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -87,7 +92,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     cleaned = plan.environments if arguments.clean_env else _clean(plan)
     clean = {name: workspace.variables(name, outer, clean=True) for name in cleaned}
     environments = clean if arguments.clean_env else {n: workspace.variables(n, outer) for n in plan.environments}
-    if known is not None and install:
+    if known is not None and install and not workspace.settings.force_activate:
         write_warm_record(
             sys.argv[1:],
             plan,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from smelt.cli.options import add_environment, add_lock_usage, add_workspace, load, lock_mode
+from smelt.cli.options import add_environment, add_lock_usage, add_no_install, add_workspace, load, lock_mode
+from smelt.cli.settings import add_settings
 from smelt.cli.terminal import Terminal
 from smelt.errors import UsageError
 
@@ -15,13 +16,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
     add_environment(parser, "the environment to activate")
     add_lock_usage(parser)
-    parser.add_argument("--no-install", action="store_true", help="do not install the environment first")
+    add_no_install(parser, "do not install the environment first")
     parser.add_argument(
         "--shell", "-s", metavar="SHELL", help="bash, zsh, fish, xonsh, cmd, powershell or nushell (default: yours)"
     )
     parser.add_argument("--json", action="store_true", help="print the variables that activation sets as JSON")
     parser.add_argument("--no-completions", action="store_true", help="do not source the completions of packages")
-    parser.add_argument("--change-ps1", choices=("true", "false"), default="true", help="whether to change the prompt")
+    parser.add_argument("--change-ps1", choices=("true", "false"), help="whether to change the prompt")
+    parser.add_argument("--force-activate", action="store_true", help="ask activation scripts again")
+    add_settings(parser)
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -45,10 +48,12 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     for missing in activation_plan(request, os.environ, shell).missing:
         terminal.warn(f"there is no activation script {missing}")
     if arguments.json:
-        folder = activation_folder(workspace.model.state_folder)
+        folder = None if workspace.settings.force_activate else activation_folder(workspace.model.state_folder)
         terminal.print(hook_json(request, os.environ, cache_folder=folder))
         return 0
-    prompt = arguments.change_ps1 == "true"
-    script = shell_hook(request, os.environ, shell, prompt=prompt, completions=not arguments.no_completions)
+    settings = workspace.settings
+    prompt = settings.change_ps1 if arguments.change_ps1 is None else arguments.change_ps1 == "true"
+    completions = settings.source_completion_scripts and not arguments.no_completions
+    script = shell_hook(request, os.environ, shell, prompt=prompt, completions=completions)
     terminal.out.write(script)
     return 0

@@ -6,6 +6,7 @@ import argparse
 
 from smelt.cli.lock import show
 from smelt.cli.options import add_workspace, load
+from smelt.cli.settings import add_settings
 from smelt.cli.terminal import Terminal
 from smelt.errors import UnknownNameError
 from smelt.text import closest
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", "-n", action="store_true", help="show what would change, write nothing")
     parser.add_argument("--json", action="store_true", help="show the changes as JSON")
     parser.add_argument("--no-install", action="store_true", help=argparse.SUPPRESS)
+    add_settings(parser)
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:

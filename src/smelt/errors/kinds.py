@@ -18,6 +18,12 @@ class ManifestError(SmeltError):
     code = "manifest"
 
 
+class ConfigError(SmeltError):
+    """A ``config.toml`` cannot be read, or a setting cannot be what it is to be."""
+
+    code = "config"
+
+
 class UnknownNameError(SmeltError):
     """An environment, platform or task that is asked for does not exist in the workspace."""
 

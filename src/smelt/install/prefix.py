@@ -201,11 +201,20 @@ async def _link(request: InstallRequest, plan: _Plan, reporter: InstallReporter)
             execute_link_scripts=request.link_scripts,
             show_progress=False,
             reporter=cast(Any, listener),
+            config=_link_config(request),
         )
     except (exceptions.InstallerError, exceptions.TransactionError, exceptions.IoError) as error:
         raise _rattler_error(request, str(error)) from error
     names = {record.name for record in request.records}
     return listener.linked, [name for name in listener.unlinked if name not in names]
+
+
+def _link_config(request: InstallRequest) -> Any:
+    if not request.refused_links:
+        return None
+    from rattler.config import Config
+
+    return Config.from_toml("\n".join(f"allow-{kind}-links = false" for kind in sorted(request.refused_links)))
 
 
 class _Listener:

@@ -17,7 +17,7 @@ class InstallRequest:
     workspace. ``digest`` names ``records`` (``smelt.install.state.environment_digest``). ``cache`` is the cache
     root (packages lie in its ``pkgs``), by default ``smelt.fs.cache_root()``. ``reinstall`` names packages that are
     linked anew although nothing changed; ``verify`` compares every file with its package before deciding that
-    nothing is to be done. ``virtual_packages`` and ``manifest_path`` are only written down, for tools that know the
+    nothing is to be done. ``refused_links``: ``symbolic``, ``hard`` or ``ref`` links that must not be used. ``virtual_packages`` and ``manifest_path`` are only written down, for tools that know the
     reference's layout.
     """
 
@@ -33,6 +33,7 @@ class InstallRequest:
     link_scripts: bool = False
     verify: bool = False
     cache: Path | None = None
+    refused_links: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
