@@ -19,6 +19,17 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command(name="init", module="smelt.cli.init", summary="Make a workspace", group="Manifest"),
+    Command(name="add", module="smelt.cli.add", summary="Add dependencies", group="Manifest"),
+    Command(name="remove", module="smelt.cli.remove", summary="Remove dependencies", group="Manifest"),
+    Command(name="task", module="smelt.cli.task", summary="Add, remove and list tasks", group="Manifest"),
+    Command(
+        name="workspace",
+        module="smelt.cli.workspace",
+        summary="Change channels, platforms, environments and more",
+        group="Manifest",
+    ),
+    Command(name="import", module="smelt.cli.importing", summary="Import an environment.yml", group="Manifest"),
     Command(
         name="lock",
         module="smelt.cli.lock",
@@ -46,7 +57,14 @@ COMMANDS: tuple[Command, ...] = (
         summary="Show this machine, the workspace and its environments",
         group="Workspace",
     ),
+    Command(name="tree", module="smelt.cli.tree", summary="Show what depends on what", group="Workspace"),
     Command(name="clean", module="smelt.cli.clean", summary="Remove installed environments", group="Workspace"),
+    Command(
+        name="config",
+        module="smelt.cli.config",
+        summary="Show and change the settings of this machine",
+        group="Machine",
+    ),
     Command(name="build", module="smelt.cli.build", summary="Build source packages", group="Packages"),
     Command(
         name="channel",

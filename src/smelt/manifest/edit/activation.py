@@ -30,9 +30,12 @@ def add_scripts(manifest: ManifestText, scope: Scope, scripts: Sequence[str], *,
 def remove_scripts(manifest: ManifestText, scope: Scope, scripts: Sequence[str]) -> ManifestText:
     """Without ``scripts``; tables that become empty go. Raises UnknownNameError (``unknown-script``)."""
     path = scope.path(manifest, "activation", "scripts")
+    _check_scope(manifest, scope)
     for script in dict.fromkeys(scripts):
         if script not in manifest.array(path):
-            raise UnknownNameError(f"the activation script `{script}` was not found for {scope}", code="unknown-script")
+            raise UnknownNameError(
+                f"the activation script '{script}' was not found for {_plain(scope)}", code="unknown-script"
+            )
         manifest = manifest.pop(path, manifest.array(path).index(script))
     if manifest.get(path) == []:
         manifest = manifest.remove(path)
@@ -50,13 +53,32 @@ def set_variables(manifest: ManifestText, scope: Scope, variables: Mapping[str, 
 def remove_variables(manifest: ManifestText, scope: Scope, names: Sequence[str]) -> ManifestText:
     """Without the variables ``names``; tables that become empty go. Raises UnknownNameError (``unknown-variable``)."""
     path = scope.path(manifest, "activation", "env")
+    _check_scope(manifest, scope)
+    if not manifest.table(path):
+        raise UnknownNameError(
+            f"no activation environment variables are defined for {_plain(scope)}; '{names[0]}' was not found",
+            code="unknown-variable",
+        )
     for name in dict.fromkeys(names):
         if name not in manifest.table(path):
             raise UnknownNameError(
-                f"the activation environment variable `{name}` was not found for {scope}", code="unknown-variable"
+                f"the activation environment variable '{name}' was not found for {_plain(scope)}",
+                code="unknown-variable",
             )
         manifest = manifest.remove((*path, name))
     return _tidy(manifest.prune(path, len(path) - 1), scope)
+
+
+def _check_scope(manifest: ManifestText, scope: Scope) -> None:
+    if not scope.is_default and manifest.get(manifest.at(*scope.anchor)) is None:
+        raise UnknownNameError(
+            f"the {_plain(Scope(feature=scope.feature, environment=scope.environment))} does not exist",
+            code="unknown-environment" if scope.environment is not None else "unknown-feature",
+        )
+
+
+def _plain(scope: Scope) -> str:
+    return str(scope).replace("`", "'")
 
 
 def _tidy(manifest: ManifestText, scope: Scope) -> ManifestText:

@@ -52,8 +52,6 @@ def spec_value(spec: CondaSpec) -> str | dict[str, object]:
     found = {key: value for key, value in found.items() if value not in (None, [])}
     if found.keys() <= {"version"}:
         return spec.version or "*"
-    if found.get("version") == "*" and len(found) > 1:
-        del found["version"]
     return found
 
 

@@ -243,10 +243,9 @@ def move_platform(
     start = _index(manifest, platform)
     value = manifest.array(path)[start]
     rest = [each for each in names if each != name]
+    target = 0 if top else len(rest)
     if anchor is not None:
         target = rest.index(anchor) + (1 if after is not None else 0)
-    else:
-        target = 0 if top else len(rest)
     if target == names.index(name):
         return manifest
     manifest = manifest.pop(path, start)

@@ -56,7 +56,7 @@ class Scope:
             return manifest
         path = manifest.at(*self.anchor)
         if manifest.get(path) is None:
-            return manifest.set(path, [])
+            return manifest.set((*path, "features"), [])
         entry: Mapping[str, object] = manifest.table(path) if isinstance(manifest.get(path), dict) else {"features": ()}
         return manifest if set(entry) - {"no-default-feature"} else manifest.set((*path, "features"), [])
 

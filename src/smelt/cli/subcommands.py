@@ -1,0 +1,66 @@
+"""Commands that have commands below them, with the options that may stand at every level."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smelt.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    Actions = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+
+Handler = Callable[[argparse.Namespace, Terminal], int]
+
+
+class Subcommands:
+    """The commands below one parser. Options that are given at a higher level hold unless they are given again."""
+
+    def __init__(self, parser: argparse.ArgumentParser, *, workspace: bool = True) -> None:
+        self.workspace = workspace
+        self._actions: Actions = parser.add_subparsers(metavar="<command>", required=True)
+
+    def group(self, name: str, summary: str, *, aliases: Sequence[str] = ()) -> Subcommands:
+        """A command that only has commands below it."""
+        return Subcommands(self._parser(name, summary, aliases), workspace=self.workspace)
+
+    def add(self, name: str, summary: str, handler: Handler, *, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+        """A command that ``handler`` runs."""
+        parser = self._parser(name, summary, aliases)
+        parser.set_defaults(handler=handler)
+        return parser
+
+    def _parser(self, name: str, summary: str, aliases: Sequence[str]) -> argparse.ArgumentParser:
+        parser = self._actions.add_parser(
+            name,
+            aliases=list(aliases),
+            help=summary,
+            description=summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        quiet: Any = argparse.SUPPRESS
+        group = parser.add_argument_group("global options")
+        group.add_argument("-v", "--verbose", action="count", default=quiet, help="say more")
+        group.add_argument("-q", "--quiet", action="count", default=quiet, help="say nothing but errors")
+        group.add_argument("--color", choices=("always", "never", "auto"), default=quiet, help="whether to use colours")
+        group.add_argument("--no-progress", action="store_true", default=quiet, help="do not draw progress")
+        if self.workspace:
+            parser.add_argument(
+                "--manifest-path", "-m", type=Path, metavar="PATH", default=quiet, help="the manifest, or its folder"
+            )
+        return parser
+
+
+def run_handler(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Run the command that was chosen."""
+    handler: Handler = arguments.handler
+    return handler(arguments, terminal)
+
+
+def program() -> str:
+    """What smelt was called by on this command line: hints name a command that works."""
+    name = Path(sys.argv[0]).stem
+    return name if name and not name.startswith("__") else "smelt"
