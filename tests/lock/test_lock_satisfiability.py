@@ -11,7 +11,6 @@ import pytest
 from rattler import MatchSpec, PackageRecord
 from rattler.package.build_string import BuildString
 
-from smelt.errors import NotSupportedError
 from smelt.lock.model import (
     Lock,
     LockedEnvironment,
@@ -478,9 +477,7 @@ def test_url_sources() -> None:
     assert "sha256" in why(environment(dependency("own", location=other)), lock_of(own)).reason
 
 
-def test_pypi_is_said_to_be_missing() -> None:
-    with pytest.raises(NotSupportedError, match="PyPI requirements"):
-        check_target(environment("zlib", pypi_dependencies=("requests",)), lock_of(ZLIB), checks())
+def test_pypi_packages_that_nothing_requires() -> None:
     wheel = PypiPackage(location="https://files.example/a.whl", name="a", version="1")
     assert why(environment("zlib"), lock_of(ZLIB, wheel)).code == "superfluous"
 

@@ -8,7 +8,7 @@ locked packages, then what the walk did not reach.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
@@ -17,6 +17,10 @@ from smelt.lock.matcher import Matcher
 from smelt.lock.model import Lock, LockedEnvironment, LockedPackage, PypiPackage, SourcePackage
 from smelt.lock.options import DEFAULTS, solve_options
 from smelt.lock.platforms import align, find_row, identity, listed, locked_identity, locked_row
+from smelt.lock.purls import PypiIdentity, identities
+from smelt.lock.pypi import LocalMetadata, PypiLocked, PypiWalk, build_problem, wheel_problem
+from smelt.lock.pypi_index import indexes_problem, locked_indexes
+from smelt.lock.pypi_platform import platform_of
 from smelt.lock.walk import Matching, Problem, Walk
 from smelt.text import Place
 from smelt.types import CondaRecord
@@ -49,6 +53,8 @@ class Checks:
     duration counts back from. ``source_digests``: identifier → metadata digest of the variant as it is
     rendered now; None: source packages are taken as they are locked. ``source_records``: identifier →
     what a source package is now, for locks that do not say (mutable sources locked by the reference).
+    ``default_indexes``: the PyPI indexes that are used where the manifest names none (None: any will do).
+    ``local_metadata``: location of a local Python project → what it says of itself today.
     """
 
     matcher: Matcher
@@ -56,19 +62,33 @@ class Checks:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     source_digests: Mapping[str, str] | None = None
     source_records: Mapping[str, CondaRecord] = field(default_factory=lambda: MappingProxyType({}))
+    default_indexes: Callable[[], Sequence[str]] | None = None
+    local_metadata: Callable[[str], LocalMetadata | None] | None = None
+    root: str | None = None
+
+
+@dataclass(slots=True)
+class PypiUse:
+    """What the environments of one solve group ask for on a platform: conda packages by name, each with who asks."""
+
+    by_conda: set[str] = field(default_factory=set[str])
+    by_pypi: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def check(workspace: Workspace, lock: Lock, checks: Checks) -> tuple[Mismatch, ...]:
     """Every reason why ``lock`` does not fit ``workspace``, at most one per environment and platform.
 
-    Raises NotSupportedError for PyPI requirements and ``dev`` dependencies, and what the matcher raises for
-    specs that are not valid.
+    Raises NotSupportedError for ``dev`` dependencies, and what the matcher raises for specs that are not valid.
     """
     lock = align(lock, workspace)
+    if checks.root is None:
+        checks = replace(checks, root=workspace.root.as_posix())
     matching = Matching(checks.matcher)
+    uses: dict[tuple[str, str], PypiUse] = {}
     found: list[Mismatch] = []
     for name in workspace.environments:
-        found += _check_environment(workspace, name, lock, checks, matching)
+        found += _check_environment(workspace, name, lock, checks, matching, uses)
+    found += _conda_for_pypi(workspace, uses)
     for name in lock.environments:
         if name not in workspace.environments:
             reason = "it is in the lock file but no longer in the workspace"
@@ -84,8 +104,10 @@ def check_target(
     *,
     channels: Sequence[str] | None = None,
     matching: Matching | None = None,
+    use: PypiUse | None = None,
 ) -> Mismatch | None:
     """Why one environment on one platform does not fit, or None. ``channels``: if others than its own count.
+    ``use`` is filled with what is asked for, for a look at the whole solve group.
 
     ``lock`` has the platform names of the workspace (``smelt.lock.platforms.align``). Platforms that the
     environment no longer has, removed environments and solve groups are seen by ``check`` only.
@@ -98,6 +120,7 @@ def check_target(
     problem = (
         _channel_problem(locked, channels if channels is not None else effective.channels)
         or _platform_problem(lock, locked, effective.platform)
+        or _index_problem(lock, locked, effective, checks)
         or _option_problem(locked, effective)
         or _cutoff_problem(lock, locked, effective, checks)
     )
@@ -106,7 +129,8 @@ def check_target(
         return _mismatch(environment, None if whole else platform, problem)
     row = locked_row(lock, locked, effective.platform)
     packages = lock.packages_of(environment, row) if row is not None else ()
-    problem = _package_problem(effective, lock, packages or (), checks, matching or Matching(checks.matcher))
+    own = use if use is not None else PypiUse()
+    problem = _package_problem(effective, lock, packages or (), checks, matching or Matching(checks.matcher), own)
     return _mismatch(environment, platform, problem) if problem is not None else None
 
 
@@ -124,7 +148,12 @@ def outdated(workspace: Workspace, mismatches: Sequence[Mismatch]) -> frozenset[
 
 
 def _check_environment(
-    workspace: Workspace, name: str, lock: Lock, checks: Checks, matching: Matching
+    workspace: Workspace,
+    name: str,
+    lock: Lock,
+    checks: Checks,
+    matching: Matching,
+    uses: dict[tuple[str, str], PypiUse],
 ) -> list[Mismatch]:
     effective = [workspace.effective[name, platform.name] for platform in workspace.platforms_of(name)]
     locked = lock.environments.get(name)
@@ -137,7 +166,8 @@ def _check_environment(
         return [_mismatch(name, None, problem)]
     found: list[Mismatch] = []
     for one in effective:
-        mismatch = check_target(one, lock, checks, channels=channels, matching=matching)
+        use = uses.setdefault((one.environment.solve_group or f"environment {name}", one.platform.name), PypiUse())
+        mismatch = check_target(one, lock, checks, channels=channels, matching=matching, use=use)
         if mismatch is not None:
             found.append(mismatch)
             if mismatch.platform is None:
@@ -277,15 +307,17 @@ def _package_problem(
     packages: Sequence[LockedPackage],
     checks: Checks,
     matching: Matching,
+    use: PypiUse,
 ) -> Problem | None:
     conda: dict[str, CondaRecord | SourcePackage] = {}
+    pypi: dict[str, PypiPackage] = {}
     for package in packages:
-        if isinstance(package, PypiPackage):
-            continue
-        if package.name.lower() in conda:
+        held = pypi if isinstance(package, PypiPackage) else conda
+        if package.name.lower() in held:
             return Problem("duplicate", f"the package '{package.name}' is locked twice")
-        conda[package.name.lower()] = package
-    walk = Walk(conda, lock, effective.platform.virtual_packages, matching, checks.source_records)
+        held[package.name.lower()] = package  # pyright: ignore[reportArgumentType]
+    virtual = effective.platform.virtual_packages
+    walk = Walk(conda, lock, virtual, matching, checks.source_records)
     problem = walk.constraints(effective.constraints) or walk.requirements(effective.dependencies)
     if problem is not None:
         return problem
@@ -294,20 +326,85 @@ def _package_problem(
             f"environment '{effective.environment.name}' has development dependencies "
             f"({', '.join(effective.dev)}), which cannot be checked against a lock file yet"
         )
-    if effective.pypi_dependencies:
-        names = ", ".join(effective.pypi_dependencies)
-        raise NotSupportedError(
-            f"environment '{effective.environment.name}' has PyPI requirements ({names}), "
-            "which cannot be checked against a lock file yet"
+    if not effective.pypi_requirements:
+        return walk.left_over() or _pypi_left_over(pypi) or walk.sources_changed(checks.source_digests)
+    if not pypi and conda and all(isinstance(p, CondaRecord) and p.purls is None for p in conda.values()):
+        return Problem(
+            "missing-purls", "the lock file does not say which conda packages count as packages of a PyPI index"
         )
-    return walk.left_over() or _pypi_left_over(packages) or walk.sources_changed(checks.source_digests)
+    use.by_conda |= walk.visited
+    platform = platform_of(conda, effective.platform.subdir, virtual)
+    locked = lock.environments[effective.environment.name]
+    pypi_walk = PypiWalk(
+        PypiLocked(
+            packages=tuple(pypi.values()),
+            conda=_identities(conda, walk),
+            indexes=locked_indexes(locked),
+            has_index=lock.version >= 7,
+            root=checks.root,
+            local=checks.local_metadata,
+        ),
+        platform,
+        effective.pypi_options,
+        walk.follow,
+    )
+    problem = pypi_walk.requirements(effective.pypi_requirements)
+    for name in pypi_walk.conda_used:
+        use.by_pypi.setdefault(name, effective.environment.name)
+    return (
+        walk.left_over()
+        or problem
+        or build_problem(tuple(pypi.values()), effective.pypi_options, effective.pypi_requirements)
+        or wheel_problem(tuple(pypi.values()), platform)
+        or pypi_walk.left_over()
+        or walk.sources_changed(checks.source_digests)
+    )
 
 
-def _pypi_left_over(packages: Sequence[LockedPackage]) -> Problem | None:
-    names = sorted(package.name for package in packages if isinstance(package, PypiPackage))
-    if not names:
+def _identities(conda: Mapping[str, CondaRecord | SourcePackage], walk: Walk) -> Mapping[str, tuple[str, PypiIdentity]]:
+    found: dict[str, tuple[str, PypiIdentity]] = {}
+    for name, package in conda.items():
+        record = walk.source_record(package) if isinstance(package, SourcePackage) else package
+        if record is not None:
+            found.update({identity.name: (name, identity) for identity in identities(record)})
+    return found
+
+
+def _conda_for_pypi(workspace: Workspace, uses: Mapping[tuple[str, str], PypiUse]) -> list[Mismatch]:
+    """Conda packages that no conda requirement of their solve group asks for: they should be PyPI packages."""
+    found: list[Mismatch] = []
+    for (_, platform), use in uses.items():
+        for name in sorted(use.by_pypi):
+            if name not in use.by_conda:
+                reason = f"'{name}' is locked as a conda package but only requested by PyPI dependencies"
+                found.append(
+                    Mismatch(environment=use.by_pypi[name], platform=platform, reason=reason, code="conda-for-pypi")
+                )
+                break
+    return found
+
+
+def _index_problem(
+    lock: Lock, locked: LockedEnvironment, effective: EffectiveEnvironment, checks: Checks
+) -> Problem | None:
+    """Whether the indexes that were solved with are those that are wanted now."""
+    row = locked_row(lock, locked, effective.platform)
+    references = locked.packages[row] if row is not None else ()
+    if not effective.pypi_requirements or not any(reference.kind == "pypi" for reference in references):
         return None
-    return Problem("superfluous", f"there are PyPI packages in the lock file that nothing requires: {', '.join(names)}")
+    if locked.indexes is None:
+        if lock.version < 5:  # older lock files do not say
+            return None
+        return Problem("pypi-indexes", "the lock file does not say which PyPI indexes it was solved with")
+    problem = indexes_problem(locked, effective.pypi_options, checks.default_indexes)
+    return Problem("pypi-indexes", problem) if problem is not None else None
+
+
+def _pypi_left_over(packages: Mapping[str, PypiPackage]) -> Problem | None:
+    if not packages:
+        return None
+    names = ", ".join(sorted(packages))
+    return Problem("superfluous", f"there are PyPI packages in the lock file that nothing requires: {names}")
 
 
 def _check_solve_groups(workspace: Workspace, lock: Lock, known: set[tuple[str, str | None]]) -> list[Mismatch]:

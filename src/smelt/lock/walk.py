@@ -109,6 +109,7 @@ def _as_record(package: SourcePackage, own: SourceLock | None) -> CondaRecord | 
         track_features=package.track_features,
         features=package.features,
         license=package.license,
+        purls=package.purls if package.purls is not None else (),
     )
 
 
@@ -189,6 +190,27 @@ class Walk:
             if problem is not None:
                 return problem
         return None
+
+    @property
+    def visited(self) -> frozenset[str]:
+        """The packages that were reached so far."""
+        return frozenset(self._visited)
+
+    def follow(self, name: str) -> Problem | None:
+        """Go through a package that something outside of conda asks for, by its normalised name."""
+        if name in self._visited:
+            return None
+        self._visited[name] = {""}
+        waiting = [name]
+        while waiting:
+            problem = self._depends_of(waiting.pop(), waiting)
+            if problem is not None:
+                return problem
+        return None
+
+    def source_record(self, package: SourcePackage) -> CondaRecord | None:
+        """A source package as a record; None where its version is not known."""
+        return self._source_record(package)
 
     def left_over(self) -> Problem | None:
         """Packages that nothing requires, and sources where only a binary is required."""
