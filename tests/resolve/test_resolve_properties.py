@@ -20,7 +20,7 @@ from spine_kit import OTHER, SUBDIR, Channel, manifest, package, recipe
 
 BINARIES = ("alpha", "beta", "gamma", "delta")
 SOURCES = ("one", "two", "three")
-EXAMPLES = int(os.environ.get("SMELT_TEST_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SMELT_TEST_EXAMPLES", "30"))
 SPECS = ("*", ">=1", "<3", "2.*", "==1.0", "1.0|3.0")
 
 
