@@ -96,8 +96,8 @@ def test_mistakes(tmp_path: Path) -> None:
         "pyproject.toml",
     )
     assert [(error.labels[0].place.line, error.labels[0].place.column) for error in found] == [
-        (4, 20),
         (3, 18),
         (3, 26),
         (3, 31),
+        (4, 20),
     ]
