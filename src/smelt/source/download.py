@@ -8,8 +8,6 @@ import netrc
 import os
 import re
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -98,6 +96,8 @@ def _check_md5(url: str, expected: str | None, found: str) -> None:
 
 def _download(url: str, part: Path) -> tuple[str, str]:
     """Fetch ``url`` into ``part``; its sha256 and md5."""
+    from urllib.error import HTTPError, URLError  # 25 ms that a workspace with all sources at hand need not pay
+
     safe = without_credentials(url)
     if urlsplit(url).scheme not in ("https", "http", "file"):
         raise SourceError(f"cannot download {safe}: only https, http and file addresses are supported", code="download")
@@ -105,7 +105,7 @@ def _download(url: str, part: Path) -> tuple[str, str]:
     for attempt in range(_ATTEMPTS):
         try:
             return _download_once(url, part)
-        except urllib.error.HTTPError as error:
+        except HTTPError as error:
             if error.code in (401, 403):
                 raise SourceError(
                     f"{safe} needs credentials, or does not take those given (HTTP {error.code})",
@@ -116,8 +116,8 @@ def _download(url: str, part: Path) -> tuple[str, str]:
                 raise SourceError(
                     f"cannot download {safe}: HTTP {error.code} {error.reason}", code="download"
                 ) from error
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        except (URLError, OSError, ValueError) as error:
+            reason = error.reason if isinstance(error, URLError) else error
             local = urlsplit(url).scheme == "file" or isinstance(error, ValueError)
             if local or attempt == _ATTEMPTS - 1:
                 raise SourceError(
@@ -130,13 +130,15 @@ def _download(url: str, part: Path) -> tuple[str, str]:
 
 
 def _download_once(url: str, part: Path) -> tuple[str, str]:
-    request = urllib.request.Request(_without_user(url), headers={"User-Agent": "smelt"})
+    from urllib.request import Request, urlopen
+
+    request = Request(_without_user(url), headers={"User-Agent": "smelt"})
     authorization = _authorization(url)
     if authorization is not None:
         # Not sent on when the server redirects to another host.
         request.add_unredirected_header("Authorization", authorization)
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, part.open("wb") as file:
+    with urlopen(request, timeout=_TIMEOUT) as answer, part.open("wb") as file:
         expected = answer.headers.get("Content-Length")
         size = 0
         while chunk := answer.read(1 << 18):

@@ -11,7 +11,6 @@ from typing import Any, cast
 from smelt.errors import NotSupportedError, SourceError
 from smelt.fs import hold, replace_folder, smelt_cache, staging_folder, write_text
 from smelt.lock.model import BuildSource
-from smelt.source.archive import only_folder, unpack
 from smelt.source.download import fetch, file_name, without_credentials
 from smelt.source.model import Checkout
 from smelt.source.sdist import locate_sdist, split_release
@@ -98,6 +97,8 @@ def _unpacked(url: str, sha256: str) -> Path:
     target = smelt_cache() / "sources" / sha256[:2] / sha256
     if _is_intact(target):
         return target / _CODE
+    from smelt.source.archive import only_folder, unpack
+
     with hold(target.with_name(f"{sha256}.lock"), f"unpacking {file_name(url)}"):
         if _is_intact(target):
             return target / _CODE
