@@ -203,7 +203,7 @@ def test_what_contradicts_itself(tmp_path: Path) -> None:
     )
     messages = [error.message for error in mistakes(tmp_path, text)]
     assert "the feature `f` is in the environment twice" in messages
-    assert "there is no feature `h`" in messages
+    assert "the feature `h` is not defined" in messages
     assert any("different `channel-priority`" in message for message in messages)
     assert any("different `index-url`" in message for message in messages)
     assert any("different processors" in message for message in messages)

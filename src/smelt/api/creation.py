@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from smelt.api.importing import DEFAULT_CHANNELS, Imported, read_environment_file
+from smelt.api.importing import Imported, read_environment_file
 from smelt.errors import ManifestError, UsageError
 from smelt.fs import write_bytes, write_text
 from smelt.manifest.document import read_document, shown_path
@@ -36,7 +36,10 @@ Format = Literal["pixi", "pyproject", "mojoproject"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreationRequest:
-    """What to make. ``channels`` and ``platforms`` empty: conda-forge, and this machine's."""
+    """What to make. ``channels`` and ``platforms`` empty: ``default_channels``, and this machine's.
+
+    ``index_url`` and ``extra_index_urls``: the PyPI indexes that the manifest names.
+    """
 
     folder: Path
     format: Format = "pixi"
@@ -45,6 +48,9 @@ class CreationRequest:
     environment_file: Path | None = None
     scm: Literal["github", "gitlab", "codeberg"] = "github"
     pypi_map: bool | Mapping[str, object] | None = None
+    default_channels: Sequence[str] = ("conda-forge",)
+    index_url: str | None = None
+    extra_index_urls: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +81,14 @@ def create_workspace(request: CreationRequest) -> Created:
     imported = read_environment_file(request.environment_file) if request.environment_file is not None else None
     workspace = NewWorkspace(
         name=(imported.name if imported is not None else None) or folder.name or "new_workspace",
-        channels=tuple(dict.fromkeys(request.channels or (imported.channels if imported else DEFAULT_CHANNELS))),
+        channels=tuple(
+            dict.fromkeys(request.channels or (imported.channels if imported else ()) or request.default_channels)
+        ),
         platforms=tuple(dict.fromkeys(request.platforms)) or (current_platform(),),
         author=_author(),
         pypi_map=request.pypi_map,
+        index_url=request.index_url,
+        extra_index_urls=request.extra_index_urls,
         variables=imported.variables if imported is not None else {},
     )
     path = folder / f"{request.format}.toml"

@@ -40,7 +40,8 @@ class EditOptions:
 
     ``lock``: solve what it changed; ``install``: then install the environment ``default``, if it is the only one and
     supports this machine. ``unlock``: names of packages that need not stay at their locked version in ``only`` these
-    environment × platform pairs. ``pin``: changes the manifest once more, when the solution is known.
+    environment × platform pairs. ``pin``: changes the manifest once more, when the solution is known. ``dry_run``:
+    solve, and write nothing.
     """
 
     lock: bool = True
@@ -48,6 +49,7 @@ class EditOptions:
     unlock: Collection[str] = ()
     only: Collection[Pair] | None = None
     pin: Pin | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ class ManifestEditor:
 
         Raises ManifestError.
         """
-        workspace = Workspace(self.model(manifest), self.workspace.reporters)
+        workspace = self._workspace(manifest)
         if manifest.text == self.manifest.text:
             return Edited(workspace=workspace, manifest=manifest, changed=False)
         self._replace(manifest.text.encode("utf-8"))
@@ -104,11 +106,14 @@ class ManifestEditor:
         """
         if not options.lock:
             return self.write(manifest)
-        solved = Workspace(self.model(manifest), self.workspace.reporters)
+        solved = self._workspace(manifest)
         result = solved.lock(dry_run=True, unlock=options.unlock, only=options.only if options.unlock else None)
         if options.pin is not None:
             manifest = options.pin(result.lock, manifest)
-        workspace = Workspace(self.model(manifest), self.workspace.reporters)
+        workspace = self._workspace(manifest)
+        changed = manifest.text != self.manifest.text
+        if options.dry_run:
+            return Edited(workspace=workspace, manifest=manifest, difference=result.difference, changed=changed)
         old_lock = _read(workspace.model.lock_path)
         try:
             self._write_both(manifest, workspace, result.lock)
@@ -125,8 +130,11 @@ class ManifestEditor:
             workspace=workspace,
             manifest=manifest,
             difference=result.difference,
-            changed=manifest.text != self.manifest.text,
+            changed=changed,
         )
+
+    def _workspace(self, manifest: ManifestText) -> Workspace:
+        return Workspace(self.model(manifest), self.workspace.reporters, settings=self.workspace.settings)
 
     def _write_both(self, manifest: ManifestText, workspace: Workspace, lock: Lock) -> None:
         from smelt.lock.platforms import shorten

@@ -15,8 +15,6 @@ from smelt.manifest.pypi import PypiRequirement, parse_requirement
 from smelt.solve.specification import parse_spec
 from smelt.types import CondaSpec
 
-DEFAULT_CHANNELS = ("conda-forge",)
-
 
 class ImportingError(SmeltError):
     """A file that cannot be imported."""
@@ -26,7 +24,7 @@ class ImportingError(SmeltError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What a file asks for. ``warnings``: what of it was left out."""
+    """What a file asks for. ``channels`` may be empty: then it relies on the defaults. ``warnings``: what of it was left out."""
 
     name: str | None = None
     channels: tuple[str, ...] = ()
@@ -78,7 +76,7 @@ def read_environment_file(path: Path) -> Imported:
     variables = entries.get("variables")
     return Imported(
         name=str(name) if name is not None else None,
-        channels=tuple(dict.fromkeys(channels)) or DEFAULT_CHANNELS,
+        channels=tuple(dict.fromkeys(channels)),
         dependencies=tuple(dependencies),
         requirements=tuple(requirements),
         variables=MappingProxyType(

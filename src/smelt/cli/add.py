@@ -17,6 +17,7 @@ from smelt.cli.editing import (
     target_platforms,
 )
 from smelt.cli.options import add_workspace
+from smelt.cli.settings import add_settings
 from smelt.cli.subcommands import program
 from smelt.cli.terminal import Terminal
 from smelt.errors import UsageError
@@ -57,6 +58,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", metavar="URL", help="the index of the PyPI package")
     parser.add_argument("--pinning-strategy", choices=STRATEGIES, help="how versions are chosen where none is given")
     add_update(parser)
+    add_settings(parser, pinning=False)
+
+
+def strategy_of(editor: ManifestEditor) -> Strategy | None:
+    """How versions are chosen, where options or configuration say it."""
+    from smelt.solve.pinning import STRATEGIES as KNOWN
+
+    wanted = editor.workspace.settings.get("pinning-strategy")
+    return next((each for each in KNOWN if each == wanted), None)
 
 
 def add_tables(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +121,7 @@ class _Addition:
     def __init__(self, arguments: argparse.Namespace, terminal: Terminal) -> None:
         self.arguments = arguments
         self.terminal = terminal
-        self.strategy: Strategy | None = arguments.pinning_strategy
+        self.strategy: Strategy | None = None
         self.pins: dict[str, str] = {}
         self.skipped: dict[str, bool] = {}
 
@@ -167,6 +177,7 @@ class _Conda(_Addition):
         from smelt.manifest.edit.dependency import add_dependency
 
         table = table_of(self.arguments)
+        self.strategy = strategy_of(editor)
         specs = self.specs()
         to_pin: dict[str, CondaSpec] = {}
         for name, (_, spec) in specs.items():
@@ -269,6 +280,7 @@ class _Pypi(_Addition):
         from smelt.api.editing import EditOptions, affected_pairs
         from smelt.manifest.edit.requirement import add_requirement
 
+        self.strategy = strategy_of(editor)
         requirements = self.requirements()
         to_pin: dict[str, PypiRequirement] = {}
         for name, (_, requirement) in requirements.items():

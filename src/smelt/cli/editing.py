@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from smelt.cli.options import load
+from smelt.cli.settings import given_settings, show_problems, source_of
 from smelt.cli.terminal import Terminal
 from smelt.errors import UsageError
 
@@ -76,10 +77,12 @@ def load_quietly(arguments: argparse.Namespace, terminal: Terminal, *kinds: str)
     from smelt.api.workspace import Workspace
     from smelt.cli.progress import reporters
 
-    workspace = Workspace.load(arguments.manifest_path, reporters(terminal))
+    path, source, given = arguments.manifest_path, source_of(arguments), given_settings(arguments)
+    workspace = Workspace.load(path, reporters(terminal), source=source, given=given)
     for warning in workspace.model.warnings:
         if getattr(warning, "kind", None) not in kinds:
             terminal.warn(warning)
+    show_problems(workspace.settings, terminal)
     return workspace
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         )
     editor = edit(arguments, terminal)
     imported = _read(arguments.file, wanted)
+    if imported.dependencies and not imported.channels:
+        imported = replace(imported, channels=editor.workspace.settings.default_channels)
     manifest = _import(editor.manifest, imported, arguments)
     for warning in imported.warnings:
         terminal.warn(warning)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smelt.cli.editing import done
+from smelt.cli.settings import add_config_source, show_problems, source_of
 from smelt.cli.terminal import Terminal
 from smelt.errors import NotSupportedError, UsageError
 
@@ -28,11 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--conda-pypi-map", metavar="MAP", help="`false`, or CHANNEL=LOCATION[,CHANNEL=LOCATION]: names on PyPI"
     )
     parser.add_argument("--script", "-s", metavar="PATH", help=argparse.SUPPRESS)
+    add_config_source(parser)
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Make a workspace."""
     from smelt.api.creation import CreationRequest, create_workspace
+    from smelt.config.settings import load_settings
 
     if arguments.script is not None:
         raise NotSupportedError("scripts with their own metadata (PEP 723) are not supported yet")
@@ -46,6 +49,8 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         wanted = wanted or "pyproject"
     if wanted is None and arguments.environment_file is None:
         wanted = _ask(arguments.path, terminal)
+    settings = load_settings(arguments.path, source=source_of(arguments))
+    show_problems(settings, terminal)
     created = create_workspace(
         CreationRequest(
             folder=arguments.path,
@@ -55,6 +60,9 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             environment_file=arguments.environment_file,
             scm=arguments.scm or "github",
             pypi_map=_map(arguments.conda_pypi_map),
+            default_channels=settings.default_channels,
+            index_url=settings.pypi_index_url,
+            extra_index_urls=settings.pypi_extra_index_urls,
         )
     )
     for note in created.notes:

@@ -23,6 +23,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
+        message = message.replace(": not allowed with argument ", " cannot be used with ")
         raise UsageError(message, help=f"`{self.prog} --help` lists what is accepted")
 
 

@@ -22,6 +22,12 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="init", module="smelt.cli.init", summary="Make a workspace", group="Manifest"),
     Command(name="add", module="smelt.cli.add", summary="Add dependencies", group="Manifest"),
     Command(name="remove", module="smelt.cli.remove", summary="Remove dependencies", group="Manifest"),
+    Command(
+        name="upgrade",
+        module="smelt.cli.upgrade",
+        summary="Raise the versions that the manifest asks for",
+        group="Manifest",
+    ),
     Command(name="task", module="smelt.cli.task", summary="Add, remove and list tasks", group="Manifest"),
     Command(
         name="workspace",

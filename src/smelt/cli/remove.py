@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from smelt.cli.add import add_tables, show_place, table_of
 from smelt.cli.editing import add_update, commit, done, edit, scope_of, show_difference
 from smelt.cli.options import add_workspace
+from smelt.cli.settings import add_settings
 from smelt.cli.subcommands import program
 from smelt.cli.terminal import Terminal
 from smelt.errors import UnknownNameError, UsageError
@@ -27,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for option in ("--git", "--branch", "--tag", "--rev", "--subdirectory"):
         parser.add_argument(option, help=argparse.SUPPRESS)  # the reference takes them here too, without a meaning
     add_update(parser)
+    add_settings(parser)
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -51,6 +51,8 @@ class Subcommands:
             parser.add_argument(
                 "--manifest-path", "-m", type=Path, metavar="PATH", default=quiet, help="the manifest, or its folder"
             )
+            parser.add_argument("--no-config", action="store_true", default=quiet, help=argparse.SUPPRESS)
+            parser.add_argument("--config-file", type=Path, default=quiet, help=argparse.SUPPRESS)
         return parser
 
 

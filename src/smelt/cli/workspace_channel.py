@@ -6,6 +6,7 @@ import argparse
 
 from smelt.cli.editing import add_scope, add_update, commit, done, edit, scope_of, show_difference
 from smelt.cli.options import load
+from smelt.cli.settings import add_settings
 from smelt.cli.subcommands import Subcommands
 from smelt.cli.terminal import Terminal
 
@@ -29,6 +30,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--priority", type=int, metavar="N", help="higher goes first (default: 0)")
     add_scope(parser, "to change")
     add_update(parser)
+    add_settings(parser)
 
 
 def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -131,7 +131,7 @@ def _read_backend(
             if key in table:
                 problems.error(
                     "inheritance",
-                    f"`{key}` cannot be given together with `workspace`",
+                    f"`{key}` is mutually exclusive with `workspace`",
                     problems.key(table.at(key)),
                 )
     before = len(problems.errors)

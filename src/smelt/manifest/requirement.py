@@ -181,7 +181,7 @@ def _read_marker(table: Table) -> bool:
         if key in table:
             problems.error(
                 "inheritance",
-                f"`{key}` cannot be given together with `workspace`",
+                f"`{key}` is mutually exclusive with `workspace`",
                 problems.key(table.at(key)),
                 help="the version and the source of an inherited dependency are those of `[workspace.dependencies]`",
             )

@@ -33,6 +33,8 @@ class NewWorkspace:
     version: str = "0.1.0"
     author: tuple[str, str] | None = None
     pypi_map: bool | Mapping[str, object] | None = None
+    index_url: str | None = None
+    extra_index_urls: Sequence[str] = ()
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -49,6 +51,7 @@ def pixi_manifest(workspace: NewWorkspace) -> str:
     }
     sections = [
         _section("workspace", {**entries, **_map(workspace)}),
+        *_options(workspace, "pypi-options"),
         _section("tasks", {}),
         _section("dependencies", {}),
     ]
@@ -74,6 +77,7 @@ def pyproject_manifest(workspace: NewWorkspace) -> str:
             _section("project", project),
             _section("build-system", {"build-backend": "hatchling.build", "requires": ["hatchling"]}),
             _section("tool.pixi.workspace", _tables(workspace)),
+            *_options(workspace, "tool.pixi.pypi-options"),
             _section("tool.pixi.pypi-dependencies", {module_name(workspace.name): _OWN}),
             _section("tool.pixi.tasks", {}),
         )
@@ -92,6 +96,7 @@ def pyproject_tables(
         _section("tool.pixi.workspace", {**name, **_tables(workspace)}),
         _section("tool.pixi.pypi-dependencies", {project or safe_name(workspace.name): _OWN}),
     ]
+    sections += _options(workspace, "tool.pixi.pypi-options")
     if environments:
         entries: dict[str, object] = {"default": {"solve-group": "default"}}
         for environment, group in environments.items():
@@ -106,6 +111,13 @@ _OWN: Mapping[str, object] = MappingProxyType({"path": ".", "editable": True})
 
 def _tables(workspace: NewWorkspace) -> dict[str, object]:
     return {"channels": list(workspace.channels), "platforms": list(workspace.platforms), **_map(workspace)}
+
+
+def _options(workspace: NewWorkspace, name: str) -> list[str]:
+    found: dict[str, object] = {} if workspace.index_url is None else {"index-url": workspace.index_url}
+    if workspace.extra_index_urls:
+        found["extra-index-urls"] = list(workspace.extra_index_urls)
+    return [_section(name, found)] if found else []
 
 
 def _map(workspace: NewWorkspace) -> dict[str, object]:

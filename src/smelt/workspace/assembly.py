@@ -251,7 +251,7 @@ class Assembly:
         guess = closest(feature, known)
         self.problems.error(
             "unknown-name",
-            f"there is no feature `{feature}`",
+            f"the feature `{feature}` is not defined",
             self.problems.value(at),
             help=f"did you mean `{guess}`?" if guess else f"add `[feature.{feature}]`",
         )

@@ -107,7 +107,7 @@ class Checks:
                 guess = closest(feature, names)
                 problems.error(
                     "unknown-name",
-                    f"there is no feature `{feature}`",
+                    f"the feature `{feature}` is not defined",
                     problems.key(path[:-1]),
                     help=f"did you mean `{guess}`?" if guess else f"add `[feature.{feature}]`",
                 )
@@ -142,7 +142,7 @@ class Checks:
             if name not in used:
                 self.problems.warn(
                     "unused-feature",
-                    f"the feature `{name}` is in no environment, so its dependencies are never solved",
+                    f"the feature `{name}` is not used in any environment, so its dependencies are never solved",
                     self.problems.key(feature.path),
                     help="add it to an environment, or remove it",
                 )
