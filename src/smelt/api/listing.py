@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 from smelt.errors import LockError
-from smelt.lock.model import Lock, LockedPackage, SourcePackage
+from smelt.lock.model import Lock, LockedPackage, PypiPackage, SourcePackage
+from smelt.manifest.pypi import PypiRequirement, normalize_pypi_name
 from smelt.types import CondaRecord
 from smelt.workspace.model import EffectiveEnvironment
 
@@ -11,8 +15,18 @@ from smelt.workspace.model import EffectiveEnvironment
 def rows(lock: Lock, effective: EffectiveEnvironment) -> list[dict[str, object]]:
     """One row for each locked package, sorted by name. Raises LockError where the environment is not locked.
 
-    The keys are those of the reference's ``pixi list --json``; ``is_source`` and ``variant`` are smelt's own.
+    The keys are those of the reference's ``pixi list --json``, in its order; ``is_source`` and ``variant`` are
+    smelt's own.
     """
+    requested = requested_specs(effective)
+    return sorted(
+        (_row(package, lock, requested) for package in locked_packages(lock, effective)),
+        key=lambda row: str(row["name"]),
+    )
+
+
+def locked_packages(lock: Lock, effective: EffectiveEnvironment) -> tuple[LockedPackage, ...]:
+    """The packages of an environment on its platform. Raises LockError where that is not locked."""
     packages = lock.packages_of(effective.environment.name, effective.platform.name)
     if packages is None:
         raise LockError(
@@ -20,81 +34,92 @@ def rows(lock: Lock, effective: EffectiveEnvironment) -> list[dict[str, object]]
             code="lock-missing",
             help="run `smelt lock`",
         )
-    requested: dict[str, str] = {}
+    return packages
+
+
+def requested_specs(effective: EffectiveEnvironment) -> dict[tuple[str, str], str]:
+    """What the manifest asks for, by kind (``conda``, ``pypi``) and name."""
+    found: dict[tuple[str, str], list[str]] = {}
     for dependency in effective.dependencies:
-        requested.setdefault(dependency.name, dependency.spec.version or "*")
-    return sorted((_row(package, lock, requested) for package in packages), key=lambda row: str(row["name"]))
+        found.setdefault(("conda", dependency.name), []).append(dependency.spec.version or "*")
+    for requirement in effective.pypi_requirements:
+        found.setdefault(("pypi", requirement.name), [_pypi_text(requirement)])
+    return {key: ", ".join(dict.fromkeys(texts)) for key, texts in found.items()}
 
 
-def _row(package: LockedPackage, lock: Lock, requested: dict[str, str]) -> dict[str, object]:
-    shared: dict[str, object] = {
-        "is_explicit": package.name in requested,
-        "requested_spec": requested.get(package.name),
+def _pypi_text(requirement: PypiRequirement) -> str:
+    place = requirement.path or requirement.git or requirement.url
+    return place or requirement.version or "*"
+
+
+def _row(package: LockedPackage, lock: Lock, requested: Mapping[tuple[str, str], str]) -> dict[str, object]:
+    if isinstance(package, PypiPackage):
+        return _pypi_row(package, requested)
+    spec = requested.get(("conda", package.name))
+    binary = package if isinstance(package, CondaRecord) else None
+    locked = lock.sources.get(package.identifier) if isinstance(package, SourcePackage) else None
+    first = locked or package
+    exports = package.run_exports.to_dict() if package.run_exports is not None else None
+    row: dict[str, object] = {
+        "name": package.name,
+        "version": first.version,
+        "build": first.build or None,
+        "build_number": first.build_number,
+        "size_bytes": package.size,
+        "kind": "conda",
+        "source": _channel(package) if isinstance(package, CondaRecord) else package.location,
+        "license": package.license,
+        "license_family": package.license_family,
+        "is_explicit": spec is not None,
+        "md5": binary.md5 if binary is not None else None,
+        "sha256": binary.sha256 if binary is not None else None,
+        "arch": None,
+        "platform": None,
+        "subdir": first.subdir,
+        "timestamp": binary.timestamp if binary is not None else None,
+        "noarch": package.noarch,
+        "file_name": binary.file_name if binary is not None else None,
+        "url": package.url if isinstance(package, CondaRecord) else package.location,
+        "index_url": None,
+        "requested_spec": spec,
+        "constrains": list(package.constrains),
+        "depends": list(package.depends),
+        "track_features": list(package.track_features),
+        "run_exports": exports or None,
+        "is_source": binary is None,
     }
-    if isinstance(package, CondaRecord):
-        return {
-            "name": package.name,
-            "version": package.version,
-            "build": package.build,
-            "build_number": package.build_number,
-            "size_bytes": package.size,
-            "kind": "conda",
-            "source": package.channel,
-            "license": package.license,
-            "license_family": package.license_family,
-            **shared,
-            "md5": package.md5,
-            "sha256": package.sha256,
-            "arch": None,
-            "platform": None,
-            "subdir": package.subdir,
-            "timestamp": package.timestamp,
-            "noarch": package.noarch,
-            "file_name": package.file_name,
-            "url": package.url,
-            "constrains": list(package.constrains),
-            "depends": list(package.depends),
-            "track_features": list(package.track_features),
-            "run_exports": package.run_exports.to_dict() if package.run_exports is not None else None,
-            "is_source": False,
-        }
     if isinstance(package, SourcePackage):
-        locked = lock.sources.get(package.identifier)
-        values = {key: str(value) for key, value in package.variants.items() if key not in {"target_platform"}}
-        return {
-            "name": package.name,
-            "version": locked.version if locked is not None else package.version,
-            "build": locked.build if locked is not None else package.build or None,
-            "build_number": locked.build_number if locked is not None else package.build_number,
-            "size_bytes": None,
-            "kind": "conda",
-            "source": package.location,
-            "license": package.license,
-            "license_family": package.license_family,
-            **shared,
-            "md5": None,
-            "sha256": None,
-            "arch": None,
-            "platform": None,
-            "subdir": locked.subdir if locked is not None else package.subdir,
-            "timestamp": None,
-            "noarch": package.noarch,
-            "file_name": None,
-            "url": None,
-            "constrains": list(package.constrains),
-            "depends": list(package.depends),
-            "track_features": list(package.track_features),
-            "run_exports": package.run_exports.to_dict(),
-            "is_source": True,
-            "variant": ", ".join(f"{key}={value}" for key, value in sorted(values.items())),
-        }
-    return {
+        values = {key: str(value) for key, value in package.variants.items() if key != "target_platform"}
+        row["variant"] = ", ".join(f"{key}={value}" for key, value in sorted(values.items()))
+    return row
+
+
+def _channel(record: CondaRecord) -> str | None:
+    return record.channel.rstrip("/") if record.channel is not None else None
+
+
+def _pypi_row(package: PypiPackage, requested: Mapping[tuple[str, str], str]) -> dict[str, object]:
+    spec = requested.get(("pypi", normalize_pypi_name(package.name)))
+    data = package.data
+    index = data.get("index_url", data.get("index"))
+    names: tuple[str, ...] = (
+        *("name", "version", "build", "build_number", "size_bytes", "kind", "source", "license", "license_family"),
+        *("is_explicit", "md5", "sha256", "arch", "platform", "subdir", "timestamp", "noarch", "file_name", "url"),
+        *("index_url", "requested_spec", "constrains", "depends", "track_features", "run_exports"),
+    )
+    return dict.fromkeys(names) | {
         "name": package.name,
         "version": package.version,
-        "build": None,
-        "size_bytes": None,
         "kind": "pypi",
-        "source": package.location,
-        **shared,
+        "source": index or package.location,
+        "is_explicit": spec is not None,
+        "md5": data.get("md5"),
+        "sha256": data.get("sha256"),
+        "url": package.location,
+        "index_url": index,
+        "requested_spec": spec,
+        "constrains": [],
+        "depends": [str(each) for each in cast("list[object]", data.get("requires_dist") or [])],
+        "track_features": [],
         "is_source": False,
     }

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from smelt.cli.settings import add_config_source, show_problems, source_of
+from smelt.cli.settings import show_problems, source_of
 from smelt.cli.subcommands import Subcommands, run_handler
 from smelt.cli.terminal import Terminal
 from smelt.errors import ConfigError, ManifestError, UsageError
@@ -50,8 +50,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     unset.add_argument("key", metavar="KEY", help="the setting")
     for command in (edit, listed, get, change, unset):
         _add_place(command)
-    for command in (listed, get):
-        add_config_source(command)
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:

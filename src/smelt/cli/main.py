@@ -66,17 +66,28 @@ def execute(arguments: Sequence[str], terminal: Terminal | None = None) -> int:
 
 
 def _dispatch(arguments: list[str], terminal: Terminal) -> int:
-    leading, rest = _split(arguments)
+    leading, passed, rest = _split(arguments)
     parser = Parser(prog="smelt", add_help=False)
     add_common(parser)
     parser.add_argument("--version", "-V", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--list", action="store_true")
     options = parser.parse_args(leading)
+    apply_environment(terminal)
     apply_common(options, terminal)
     if options.version:
         terminal.print(f"smelt {__version__}")
         return 0
-    if options.help or not rest:
+    if options.list:
+        for command in COMMANDS:
+            terminal.print(command.name)
+        return 0
+    if rest and rest[0] == "help":
+        rest = [*rest[1:], "--help"] if rest[1:] else []
+        options.help = options.help or not rest
+    if options.help and rest and "--help" not in rest:
+        rest = [*rest, "--help"]
+    if not rest:
         terminal.print(_overview())
         return 0 if options.help else int(ExitCode.USAGE)
     name = rest[0]
@@ -94,7 +105,7 @@ def _dispatch(arguments: list[str], terminal: Terminal) -> int:
     add_common(subparser)
     module.configure(subparser)
     separate = getattr(module, "separate", None)
-    own: list[str] = rest[1:]
+    own: list[str] = [*passed, *rest[1:]]
     words: list[str] = []
     if separate is not None:
         own, words = separate(own)
@@ -106,12 +117,18 @@ def _dispatch(arguments: list[str], terminal: Terminal) -> int:
     return int(module.execute(parsed, terminal))
 
 
-def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Global options before the command's name, and the rest."""
+def _split(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """What stands before the command's name: global options, and options of the command; and the rest."""
+    leading: list[str] = []
+    passed: list[str] = []
     index = 0
     while index < len(arguments) and arguments[index].startswith("-"):
-        index += 2 if arguments[index] == "--color" else 1
-    return arguments[:index], arguments[index:]
+        word = arguments[index]
+        length = 2 if word in ("--color", "--manifest-path", "-m", "--config-file") else 1
+        belongs = word.partition("=")[0] in ("--manifest-path", "-m", "--config-file", "--no-config")
+        (passed if belongs else leading).extend(arguments[index : index + length])
+        index += length
+    return leading, passed, arguments[index:]
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +138,15 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-q", "--quiet", action="count", default=0, help="say nothing but errors")
     group.add_argument("--color", choices=("always", "never", "auto"), default=None, help="whether to use colours")
     group.add_argument("--no-progress", action="store_true", help="do not draw progress")
+
+
+def apply_environment(terminal: Terminal) -> None:
+    """What ``PIXI_COLOR`` and ``PIXI_NO_PROGRESS`` say, which options go before."""
+    color = os.environ.get("PIXI_COLOR", "").lower()
+    if color in ("always", "never", "auto"):
+        terminal.color = color
+    if os.environ.get("PIXI_NO_PROGRESS", "").lower() in ("1", "true", "yes", "on", "y", "t"):
+        terminal.progress = False
 
 
 def apply_common(options: argparse.Namespace, terminal: Terminal) -> None:
@@ -141,7 +167,7 @@ def _overview() -> str:
         lines += [f"  {c.name:<{width}}{c.summary}" for c in COMMANDS if c.group == group]
     lines += [
         "",
-        "options: -h, --help · -V, --version · -v, --verbose · -q, --quiet · --color WHEN · --no-progress",
+        "options: -h, --help · -V, --version · -v, --verbose · -q, --quiet · --color WHEN · --no-progress · --list",
         "`smelt <command> --help` tells more of a command.",
     ]
     return "\n".join(lines)

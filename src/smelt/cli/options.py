@@ -73,6 +73,13 @@ def lock_mode(arguments: argparse.Namespace) -> LockMode:
     return "frozen" if arguments.frozen else "update"
 
 
+def asked_environment(arguments: argparse.Namespace, workspace: Workspace) -> str:
+    """The environment of ``--environment``, else the one that is active here, else the default one."""
+    from smelt.api.platforms import active_environment
+
+    return arguments.environment or active_environment(workspace.model, os.environ) or "default"
+
+
 def load(arguments: argparse.Namespace, terminal: Terminal) -> Workspace:
     """The workspace that the command is about, with its warnings shown."""
     from smelt.api.workspace import Workspace
