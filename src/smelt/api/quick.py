@@ -1,4 +1,4 @@
-"""Whether there is nothing to install, told from the last time and a few stats: no manifest is read."""
+"""Whether there is nothing to do, told from the last time and a few stats: no manifest is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from smelt.api.state import KnownState, read_known
+from smelt.api.state import KnownState, RecordName, read_known
 from smelt.install.state import is_current
 from smelt.types import current_platform
 
@@ -33,7 +33,13 @@ def unchanged(
     return names if all(is_current(envs / name, known.environments[name]) for name in names) else None
 
 
-def _known(manifest_path: Path | None) -> tuple[Path, KnownState] | None:
+def lock_fits(manifest_path: Path | None) -> bool:
+    """Whether the lock file is certain to fit: it did, and nothing that this rested on has changed."""
+    found = _known(manifest_path, "fit")
+    return found is not None and not found[1].warned and found[1].holds()
+
+
+def _known(manifest_path: Path | None, name: RecordName = "state") -> tuple[Path, KnownState] | None:
     """The record of the workspace that the nearest manifest belongs to; None where only reading it can tell."""
     if manifest_path is not None:
         path = Path(os.path.abspath(manifest_path))  # noqa: PTH100 - without following links, as the manifest's own
@@ -44,7 +50,7 @@ def _known(manifest_path: Path | None) -> tuple[Path, KnownState] | None:
     for folder in folders:
         present = [name for name in MANIFESTS if (folder / name).exists()]
         if present:
-            known = read_known(folder / ".pixi", current_platform())
+            known = read_known(folder / ".pixi", current_platform(), name)
             if known is not None and known.manifest in {str(folder / name) for name in present}:
                 return folder, known
             return None

@@ -1,6 +1,7 @@
 """What smelt knows of a workspace from the last time, so that an unchanged one costs a few stats.
 
-The record lies in ``.pixi/smelt/state.json``. It is a cache: whatever is wrong with it, the full way is gone.
+The records lie in ``.pixi/smelt``: ``state.json`` of what was installed, ``fit.json`` of a lock that was found to fit.
+They are caches: whatever is wrong with one, the full way is gone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from smelt import __version__
 from smelt.source import stats
@@ -49,8 +50,11 @@ class KnownState:
         return True
 
 
-def _path(state_folder: Path) -> Path:
-    return state_folder / "smelt" / "state.json"
+RecordName = Literal["state", "fit"]
+
+
+def _path(state_folder: Path, name: RecordName) -> Path:
+    return state_folder / "smelt" / f"{name}.json"
 
 
 def _identity(platform: str) -> list[str]:
@@ -59,10 +63,10 @@ def _identity(platform: str) -> list[str]:
     return [__version__, sys.version, sys.prefix, platform, *overrides]
 
 
-def read_known(state_folder: Path, platform: str) -> KnownState | None:
+def read_known(state_folder: Path, platform: str, name: RecordName = "state") -> KnownState | None:
     """The record for ``platform``; None where there is none that this smelt wrote."""
     try:
-        data: object = json.loads(_path(state_folder).read_bytes())
+        data: object = json.loads(_path(state_folder, name).read_bytes())
     except (OSError, ValueError):
         return None
     if not isinstance(data, dict):
@@ -101,7 +105,7 @@ def stamps_as_read(paths: Iterable[Path], started: int) -> dict[str, tuple[int, 
     return found
 
 
-def write_known(state_folder: Path, platform: str, known: KnownState) -> None:
+def write_known(state_folder: Path, platform: str, known: KnownState, name: RecordName = "state") -> None:
     """Replace the record. Raises OSError."""
     from smelt.fs import write_text
 
@@ -115,4 +119,4 @@ def write_known(state_folder: Path, platform: str, known: KnownState) -> None:
         "trees": dict(known.trees),
         "environments": dict(known.environments),
     }
-    write_text(_path(state_folder), json.dumps(data, indent=1) + "\n")
+    write_text(_path(state_folder, name), json.dumps(data, indent=1) + "\n")

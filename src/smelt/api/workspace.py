@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Coroutine, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -17,6 +17,7 @@ from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, writ
 from smelt.errors import InstallError, Label, LockError, LockOutdatedError, NotSupportedError
 from smelt.fs import hold
 from smelt.install.state import environment_digest, is_current, read_state, watched_paths
+from smelt.source.stats import racy
 from smelt.types import CondaRecord, current_platform
 from smelt.workspace.load import load_workspace
 from smelt.workspace.model import Workspace as Model
@@ -75,7 +76,7 @@ class Workspace:
     """A workspace on disk. ``model`` is what its manifest says.
 
     ``read``: the stamps of the model's files when they were read; where that is not known, an installation leaves no
-    record for the next one to rest on.
+    record for the next one to rest on. ``started``: when reading began, in nanoseconds since the epoch.
     Methods that solve, build or install run an event loop of their own: do not call them from a coroutine.
     """
 
@@ -85,10 +86,12 @@ class Workspace:
         reporters: Reporters | None = None,
         read: Mapping[str, tuple[int, ...] | None] | None = None,
         settings: Settings | None = None,
+        started: int | None = None,
     ) -> None:
         self.model = model
         self._reporters = reporters
         self._read = read
+        self._started = time.time_ns() if started is None else started
         self._settings = settings
 
     @classmethod
@@ -107,7 +110,7 @@ class Workspace:
         """
         started = time.time_ns()
         model = load_workspace(path)
-        workspace = cls(model, reporters, stamps_as_read(model.files, started))
+        workspace = cls(model, reporters, stamps_as_read(model.files, started), started=started)
         if source is not None or given:
             from smelt.config.settings import load_settings
 
@@ -142,8 +145,29 @@ class Workspace:
     def check(self, lock: Lock | None) -> tuple[Mismatch, ...]:
         """Why ``lock`` does not fit, the first reason of each environment × platform; empty if it fits."""
         from smelt.resolve.check import check
+        from smelt.resolve.packages import PackageLoader
 
-        return check(self.model, lock)
+        loader = PackageLoader(self.model, lock)
+        mismatches = check(self.model, lock, loader)
+        if lock is not None and not mismatches:
+            self._remember_fit(loader.files)
+        return mismatches
+
+    def _remember_fit(self, definitions: Mapping[str, tuple[int, ...] | None]) -> None:
+        """Write down what the lock was found to fit, where that can be told again by stats alone."""
+        own = stamps_as_read([self.model.lock_path], self._started)
+        unsure = any(stamp is not None and racy(max(stamp[1:3]), self._started) for stamp in definitions.values())
+        dated = any(effective.exclude_newer is not None for effective in self.model.effective.values())
+        if self._read is None or own is None or unsure or dated:
+            return
+        known = KnownState(
+            manifest=str(self.model.manifest_path),
+            files={**self._read, **own, **definitions},
+            warned=bool(self.model.warnings),
+        )
+        # only a courtesy to the next call: a workspace may lie where nothing can be written
+        with suppress(OSError):
+            write_known(self.model.state_folder, current_platform(), known, "fit")
 
     def lock(
         self,

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from smelt.api.quick import lock_fits
 from smelt.cli.options import add_workspace, load
 from smelt.cli.settings import add_settings
 from smelt.cli.terminal import Terminal
@@ -26,6 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Solve the workspace and write its lock."""
+    if not (arguments.json or arguments.dry_run) and lock_fits(arguments.manifest_path):
+        _say_fit(terminal, check=arguments.check)
+        return 0
     workspace = load(arguments, terminal)
     if arguments.check:
         from smelt.api.workspace import outdated
@@ -39,7 +43,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         mismatches = workspace.check(lock)
         if mismatches:
             raise outdated(mismatches)
-        terminal.note(terminal.style("✔ the lock file fits the manifest", "green", err=True))
+        _say_fit(terminal, check=True)
         return 0
     return show(workspace.lock(dry_run=arguments.dry_run), arguments, terminal)
 
@@ -56,5 +60,10 @@ def show(result: LockResult, arguments: argparse.Namespace, terminal: Terminal) 
     elif result.written:
         terminal.note(terminal.style("✔ updated pixi.lock", "green", err=True))
     else:
-        terminal.note(terminal.style("✔ pixi.lock was up to date", "green", err=True))
+        _say_fit(terminal, check=False)
     return 0
+
+
+def _say_fit(terminal: Terminal, *, check: bool) -> None:
+    text = "✔ the lock file fits the manifest" if check else "✔ pixi.lock was up to date"
+    terminal.note(terminal.style(text, "green", err=True))
