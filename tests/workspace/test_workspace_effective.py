@@ -226,7 +226,7 @@ def test_warnings(tmp_path: Path) -> None:
     assert [str(warning) for warning in workspace.warnings] == [
         "there is no preview `new`",
         "the target `win` matches no platform of the workspace",
-        "the feature `f` is in no environment, so its dependencies are never solved",
+        "the feature `f` is not used in any environment, so its dependencies are never solved",
         "the file `nope.md` does not exist",
     ]
 

@@ -57,7 +57,7 @@ def test_two_profiles_in_one_environment(tmp_path: Path) -> None:
 
 def test_profiles_and_features_that_do_not_exist(tmp_path: Path) -> None:
     found = mistakes(tmp_path, HEAD + PROFILE.replace('"ubsan"', '"usan"'))
-    assert [error.message for error in found] == ["there is no feature `ubsan`", "there is no profile `usan`"]
+    assert [error.message for error in found] == ["the feature `ubsan` is not defined", "there is no profile `usan`"]
     assert found[1].help == "did you mean `ubsan`?"
 
 
@@ -90,7 +90,7 @@ def test_mistakes_in_a_matrix(tmp_path: Path) -> None:
     )
     assert [error.message for error in mistakes(tmp_path, text)] == [
         "the matrix `m` makes an environment `a-b`, which there is already",
-        "there is no feature `c`",
+        "the feature `c` is not defined",
     ]
 
 

@@ -79,11 +79,10 @@ def create_workspace(request: CreationRequest) -> Created:
         raise UsageError(f"{folder} cannot be made: {error.strerror or error}") from error
     folder = folder.resolve()
     imported = read_environment_file(request.environment_file) if request.environment_file is not None else None
+    channels = request.channels or (imported.channels if imported is not None else ()) or request.default_channels
     workspace = NewWorkspace(
         name=(imported.name if imported is not None else None) or folder.name or "new_workspace",
-        channels=tuple(
-            dict.fromkeys(request.channels or (imported.channels if imported else ()) or request.default_channels)
-        ),
+        channels=tuple(dict.fromkeys(channels)),
         platforms=tuple(dict.fromkeys(request.platforms)) or (current_platform(),),
         author=_author(),
         pypi_map=request.pypi_map,

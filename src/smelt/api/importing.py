@@ -24,7 +24,10 @@ class ImportingError(SmeltError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What a file asks for. ``channels`` may be empty: then it relies on the defaults. ``warnings``: what of it was left out."""
+    """What a file asks for.
+
+    ``channels`` may be empty: then it relies on the defaults. ``warnings``: what of it was left out.
+    """
 
     name: str | None = None
     channels: tuple[str, ...] = ()

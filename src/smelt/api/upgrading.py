@@ -170,7 +170,7 @@ def _check_names(manifest: ManifestText, scopes: Iterable[Scope], names: Collect
         known |= {entry.name for entry in _pypi(manifest, scope, UpgradeRequest())}
     for name in names:
         if name not in known:
-            guess = closest(name, known)
+            guess = closest(name, known) or next((each for each in sorted(known) if name.startswith(each)), None)
             raise UnknownNameError(
                 f"could not find a package named '{name}'",
                 code="unknown-package",

@@ -114,10 +114,16 @@ def _remove(arguments: argparse.Namespace, terminal: Terminal) -> int:
     editor = edit(arguments, terminal)
     manifest = editor.manifest
     scope: Scope = scope_of(arguments, arguments.platform)
+    removed: list[str] = []
     for name in arguments.names:
-        manifest = remove_task(manifest, scope, name)
+        try:
+            manifest = remove_task(manifest, scope, name)
+        except UnknownNameError as error:
+            terminal.warn(error.message)  # the reference goes on, and ends well
+        else:
+            removed.append(name)
     editor.write(manifest)
-    for name in arguments.names:
+    for name in removed:
         done(terminal, f"Removed task `{terminal.style(name, 'bold', err=True)}`")
     return 0
 

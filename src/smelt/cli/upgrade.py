@@ -79,8 +79,9 @@ def _scopes(editor: ManifestEditor, arguments: argparse.Namespace) -> tuple[Scop
         if name not in editor.workspace.model.environments:
             raise UnknownNameError(f"could not find an environment named {name}", code="unknown-environment")
         if not found or not set(manifest.table(manifest.at("environments", name))) - held:
-            raise UsageError(
+            raise UnknownNameError(
                 f"the environment {name} does not define any content inline",
+                code="unknown-feature",
                 help="`--feature` names the feature whose dependencies are to be upgraded",
             )
         return found

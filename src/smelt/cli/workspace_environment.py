@@ -44,7 +44,7 @@ def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from smelt.manifest.edit.environment import add_environment
 
     # That a feature is in no environment is what this command is about to change.
-    editor = ManifestEditor.open(load_quietly(arguments, terminal, "manifest-unused"))
+    editor = ManifestEditor.open(load_quietly(arguments, terminal, "manifest-unused-feature"))
     name = arguments.name
     known = editor.manifest.get(editor.manifest.at("environments", name)) is not None
     manifest = add_environment(

@@ -88,7 +88,7 @@ def _tidy(manifest: ManifestText, scope: Scope) -> ManifestText:
     if scope.is_default:
         return manifest
     if scope.environment is not None:
-        return scope.settle(manifest)
+        return scope.settle(manifest, anchor, declared=True)
     if manifest.get(anchor) in (None, {}):
         if environments_with(manifest, str(scope.feature)):
             return manifest.declare(anchor)

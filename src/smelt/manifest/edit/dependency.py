@@ -89,7 +89,7 @@ def remove_dependency(manifest: ManifestText, scopes: Iterable[Scope], table: Ta
         path = scope.path(manifest, table)
         key = existing_key(manifest.table(path), name)
         if key is not None:
-            manifest = scope.settle(manifest.remove((*path, key)))
+            manifest = scope.settle(manifest.remove((*path, key)), path)
             removed = True
     if not removed:
         raise UnknownNameError(f"`{name}` is not among the {table}", code="unknown-dependency")

@@ -127,7 +127,7 @@ def remove_requirement(manifest: ManifestText, scopes: Iterable[Scope], name: st
         tables = scope.path(manifest, TABLE)
         key = existing_requirement(manifest.table(tables), name)
         if key is not None:
-            manifest, removed = scope.settle(manifest.remove((*tables, key))), True
+            manifest, removed = scope.settle(manifest.remove((*tables, key)), tables), True
         for native in _arrays(manifest, replace(scope, selector=None)):
             while (index := _position(manifest, native, name)) is not None:
                 manifest, removed = manifest.pop(native, index), True

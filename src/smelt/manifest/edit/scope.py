@@ -50,13 +50,18 @@ class Scope:
             return manifest
         return manifest.set(path, {"features": manifest.array(path)})
 
-    def settle(self, manifest: ManifestText) -> ManifestText:
-        """``manifest`` with the environment still meaning something after its tables were removed."""
+    def settle(self, manifest: ManifestText, emptied: KeyPath, *, declared: bool = False) -> ManifestText:
+        """``manifest`` after something was removed from the table ``emptied``.
+
+        In an environment, tables without content go, and the environment with them unless ``declared``; what stays
+        of it still means something.
+        """
         if self.environment is None:
             return manifest
         path = manifest.at(*self.anchor)
+        manifest = manifest.prune(emptied, len(path) - 1)
         if manifest.get(path) is None:
-            return manifest.set((*path, "features"), [])
+            return manifest.set((*path, "features"), []) if declared else manifest
         entry: Mapping[str, object] = manifest.table(path) if isinstance(manifest.get(path), dict) else {"features": ()}
         return manifest if set(entry) - {"no-default-feature"} else manifest.set((*path, "features"), [])
 

@@ -84,4 +84,4 @@ def remove_task(manifest: ManifestText, scope: Scope, name: str) -> ManifestText
     path = scope.path(manifest, "tasks")
     if name not in manifest.table(path):
         raise UnknownNameError(f"the task `{name}` is not defined for {scope}", code="unknown-task")
-    return scope.settle(manifest.remove((*path, name)))
+    return scope.settle(manifest.remove((*path, name)), path)
