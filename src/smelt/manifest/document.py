@@ -58,6 +58,16 @@ class LazyPlace(Place):
         object.__setattr__(self, "_of_key", of_key)
         object.__setattr__(self, "_found", None)
 
+    @property
+    def path(self) -> KeyPath:
+        """The path that was asked for."""
+        return cast("KeyPath", self._path)
+
+    @property
+    def of_key(self) -> bool:
+        """Whether it is the place of a key, and not of its value."""
+        return cast("bool", self._of_key)
+
     def _place(self) -> Place:
         found = cast("Place | None", self._found)
         if found is None:

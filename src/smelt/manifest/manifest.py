@@ -92,9 +92,9 @@ def has_manifest_tables(document: Document, kind: Kind) -> bool:
     return isinstance(data, dict) and any(key in data for key in ("workspace", "project", "package"))
 
 
-def parse_manifest(document: Document, kind: Kind) -> TomlManifest:
-    """The surface tables of ``document``."""
-    problems = Problems(document)
+def parse_manifest(document: Document, kind: Kind, problems: Problems | None = None) -> TomlManifest:
+    """The surface tables of ``document``; its mistakes go to ``problems``."""
+    problems = problems or Problems(document)
     root = Table(document.data, (), problems)
     if kind == "pixi":
         smelt = _read_tool(root)

@@ -85,6 +85,36 @@ class Problems:
         labels += [Label(place=each, message=words) for each, words in also]
         self.warnings.append(ManifestWarning(message, kind=f"manifest-{kind}", labels=labels, help=help))
 
+    def unknown(self, table: KeyPath, key: str, allowed: Sequence[str], advice: str | None) -> None:
+        """A key of ``table`` that nobody asked for; ``allowed`` are those that are."""
+        known = f"known here: {', '.join(allowed)}"
+        self.error(
+            "unknown-key",
+            f"`{key}` is not known here" if not table else f"`{key}` is not known in `{_dotted(table)}`",
+            self.key((*table, key)),
+            help=f"{advice}\n{known}" if advice else known,
+        )
+
+    def missing(self, table: KeyPath, key: str, help: str | None = None) -> None:
+        """A key that ``table`` must have."""
+        where = f"[{'.'.join(str(part) for part in table)}]" if table else "the manifest"
+        self.error("missing-key", f"`{key}` is missing in {where}", self.value(table), help=help)
+
+    def refused(self, path: KeyPath, check: Callable[[str], str | None], complaint: str) -> None:
+        """A text at ``path`` that ``check`` has a complaint of."""
+        self.error("value", complaint, self.value(path))
+
+    def no_choice(self, path: KeyPath, value: str, allowed: Sequence[str]) -> None:
+        """A text at ``path`` that is none of ``allowed``."""
+        guess = closest(value, allowed)
+        self.error(
+            "value",
+            f"`{path[-1]}` cannot be `{value}`",
+            self.value(path),
+            f"expected {listing(allowed)}",
+            help=f"did you mean `{guess}`?" if guess else None,
+        )
+
     def renamed(self, old: str, new: str, path: KeyPath) -> None:
         """Warn of a deprecated key."""
         self.warn("deprecated", f"`{old}` is deprecated", self.key(path), f"write `{new}` instead")
@@ -206,14 +236,7 @@ class Table:
         value = self.string(key)
         if value is None or value in allowed:
             return value
-        guess = closest(value, allowed)
-        self.problems.error(
-            "value",
-            f"`{key}` cannot be `{value}`",
-            self.problems.value(self.at(key)),
-            f"expected {listing(allowed)}",
-            help=f"did you mean `{guess}`?" if guess else None,
-        )
+        self.problems.no_choice(self.at(key), value, allowed)
         return None
 
     def parsed(self, key: str, parse: Callable[[str], str | None]) -> str | None:
@@ -224,7 +247,7 @@ class Table:
         complaint = parse(value)
         if complaint is None:
             return value
-        self.problems.error("value", complaint, self.problems.value(self.at(key)))
+        self.problems.refused(self.at(key), parse, complaint)
         return None
 
     def array(self, key: str, expected: str = "an array") -> list[object] | None:
@@ -250,7 +273,7 @@ class Table:
             if not isinstance(value, str):
                 self.wrong_type(path, "a string", value)
             elif parse is not None and (complaint := parse(value)) is not None:
-                self.problems.error("value", complaint, self.problems.value(path))
+                self.problems.refused(path, parse, complaint)
             else:
                 found.append(value)
         return tuple(found)
@@ -288,8 +311,7 @@ class Table:
 
     def missing(self, key: str, help: str | None = None) -> None:
         """Report that a required key is not there."""
-        where = f"[{'.'.join(str(part) for part in self.path)}]" if self.path else "the manifest"
-        self.problems.error("missing-key", f"`{key}` is missing in {where}", self.place, help=help)
+        self.problems.missing(self.path, key, help)
 
     def finish(self, hidden: Iterable[str] = (), help: Callable[[str], str | None] | None = None) -> None:
         """Report every key that was not asked for.
@@ -306,13 +328,7 @@ class Table:
             if advice is None:
                 guess = closest(key, allowed)
                 advice = f"did you mean `{guess}`?" if guess else None
-            known = f"known here: {', '.join(allowed)}"
-            self.problems.error(
-                "unknown-key",
-                f"`{key}` is not known here" if not self.path else f"`{key}` is not known in `{_dotted(self.path)}`",
-                self.problems.key(self.at(key)),
-                help=f"{advice}\n{known}" if advice else known,
-            )
+            self.problems.unknown(self.path, key, allowed, advice)
 
 
 def _dotted(path: KeyPath) -> str:
