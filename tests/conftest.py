@@ -10,6 +10,13 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
+
+# Property tests give the same examples in every run, so that a red run can be repeated and a green one means the same
+# everywhere; `SMELT_TEST_RANDOM=1` looks for new examples.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("random", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile("random" if os.environ.get("SMELT_TEST_RANDOM") else "fixed")
 
 
 def shared_folder(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
