@@ -110,6 +110,11 @@ class PypiWalk:
             first = first or problem
         return first
 
+    @property
+    def visited(self) -> frozenset[str]:
+        """The PyPI packages that were reached."""
+        return frozenset(self._visited)
+
     def left_over(self) -> Problem | None:
         """Locked PyPI packages that nothing requires."""
         unused = sorted(name for name in self._by_name if name not in self._visited)

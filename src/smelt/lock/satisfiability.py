@@ -25,6 +25,7 @@ from smelt.lock.walk import Matching, Problem, Walk
 from smelt.text import Place
 from smelt.types import CondaRecord
 from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
+from smelt.workspace.pypi import group_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +157,9 @@ def _check_environment(
     uses: dict[tuple[str, str], PypiUse],
 ) -> list[Mismatch]:
     effective = [workspace.effective[name, platform.name] for platform in workspace.platforms_of(name)]
+    if any(one.pypi_requirements for one in effective):
+        options = group_options(workspace, name)
+        effective = [replace(one, pypi_options=options) for one in effective]
     locked = lock.environments.get(name)
     if locked is None:
         reason = "it is not in the lock file"

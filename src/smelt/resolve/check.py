@@ -10,6 +10,9 @@ from smelt.resolve.sources import LockedSources
 from smelt.resolve.workspace import check_supported
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.matching import RattlerMatcher
+from smelt.solve.pypi_input import absolute
+from smelt.solve.pypi_project import read_project
+from smelt.solve.pypi_uv import default_indexes
 from smelt.workspace.model import Workspace
 
 
@@ -27,5 +30,12 @@ def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None 
         )
     sources = LockedSources(workspace, lock, loader or PackageLoader(workspace, lock))
     digests, records = sources.today(pair for pair in workspace.effective if lock.packages_of(*pair) is not None)
-    checks = Checks(matcher=RattlerMatcher(), cutoff=parse_cutoff, source_digests=digests, source_records=records)
+    checks = Checks(
+        matcher=RattlerMatcher(),
+        cutoff=parse_cutoff,
+        source_digests=digests,
+        source_records=records,
+        default_indexes=default_indexes,
+        local_metadata=lambda location: read_project(absolute(location, workspace.root)),
+    )
     return check_lock(workspace, lock, checks)

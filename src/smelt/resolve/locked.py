@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from smelt.lock.identity import identity_hash, reference_of
 from smelt.lock.model import (
@@ -15,9 +16,12 @@ from smelt.lock.model import (
     SourcePackage,
 )
 from smelt.lock.options import solve_options
+from smelt.lock.pypi_index import to_indexes
 from smelt.resolve.model import Candidate, Solution
+from smelt.solve.pypi_uv import configured_index
 from smelt.types import CondaRecord, SourceLocation, spec_name
 from smelt.workspace.model import EffectiveEnvironment, Workspace
+from smelt.workspace.pypi import group_options
 
 
 class LockBuilder:
@@ -28,24 +32,36 @@ class LockBuilder:
         self._packages: dict[Reference, LockedPackage] = {}
         self._sources: dict[str, SourceLock] = {}
         self._environments: dict[str, dict[str, tuple[Reference, ...]]] = {}
+        self._kept: set[tuple[str, str]] = set()
+        self._old_indexes: dict[str, Mapping[str, object]] = {}
 
     def add(self, environment: str, platform: str, solution: Solution) -> None:
         """An environment as it was solved for a platform."""
-        self._environments.setdefault(environment, {})[platform] = self._references(solution)
+        for package in solution.pypi:
+            self._packages.setdefault(package.reference, package)
+        pypi = sorted(package.reference for package in solution.pypi)
+        self._environments.setdefault(environment, {})[platform] = (*self._references(solution), *pypi)
 
     def keep(self, environment: str, platform: str, lock: Lock) -> None:
         """An environment as it stands in an older lock, with all that its packages were built with.
 
         A platform for which nothing is required need not be in the older lock.
         """
-        references = lock.environments[environment].packages.get(platform, ())
+        locked = lock.environments[environment]
+        self._kept.add((environment, platform))
+        if locked.indexes is not None:
+            self._old_indexes[environment] = locked.indexes
+        references = locked.packages.get(platform, ())
         self._environments.setdefault(environment, {})[platform] = references
         waiting = list(references)
         while waiting:
             reference = waiting.pop()
+            package = lock.packages[reference]
+            if isinstance(package, CondaRecord):
+                self._binary(package, kept=True)
+                continue
             if reference in self._packages:
                 continue
-            package = lock.packages[reference]
             self._packages[reference] = package
             if isinstance(package, SourcePackage):
                 waiting += [*package.build_packages, *package.host_packages]
@@ -60,6 +76,7 @@ class LockBuilder:
                 channels=_channels(workspace, name),
                 packages={p.name: packages[p.name] for p in workspace.platforms if p.name in packages},
                 options=solve_options(next(_effective(workspace, name))),
+                indexes=self._indexes(name, packages),
             )
             for name, packages in self._environments.items()
         }
@@ -87,14 +104,31 @@ class LockBuilder:
             found.append(self._source(candidate) if candidate is not None else self._binary(record))
         return tuple(sorted(found))
 
-    def _binary(self, record: CondaRecord) -> Reference:
+    def _binary(self, record: CondaRecord, *, kept: bool = False) -> Reference:
         reference = reference_of(record)
         held = self._packages.get(reference)
-        # The same package may be known with run-exports (from a host environment) and without; and a file that was
-        # replaced in its channel is in older parts of the lock with another hash: what was solved now counts.
-        if not isinstance(held, CondaRecord) or held.run_exports is None or held.sha256 != record.sha256:
+        if isinstance(held, CondaRecord) and held.sha256 == record.sha256:
+            # The same package may be known with run-exports (from a host environment) and without, and with package
+            # URLs (from an environment with PyPI packages) and without.
+            exports = held.run_exports if held.run_exports is not None else record.run_exports
+            purls = held.purls if held.purls is not None else record.purls
+            if exports is not held.run_exports or purls is not held.purls:
+                self._packages[reference] = replace(held, run_exports=exports, purls=purls)
+        elif held is None or not kept:
+            # A file that was replaced in its channel is in older parts of the lock with another hash: what was solved
+            # now counts.
             self._packages[reference] = record
         return reference
+
+    def _indexes(self, environment: str, packages: Mapping[str, tuple[Reference, ...]]) -> Mapping[str, object] | None:
+        """Only environments with PyPI packages say which indexes they were solved with."""
+        if not any(reference.kind == "pypi" for references in packages.values() for reference in references):
+            return None
+        old = self._old_indexes.get(environment)
+        if old is not None and self._kept.issuperset((environment, platform) for platform in packages):
+            return old
+        options = group_options(self._workspace, environment)
+        return to_indexes(options, options.index_url or configured_index())
 
     def _source(self, candidate: Candidate) -> Reference:
         build, host = self._references(candidate.build), self._references(candidate.host)

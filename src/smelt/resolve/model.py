@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from smelt.lock.model import BuildSource
+from smelt.lock.model import BuildSource, PypiPackage
 from smelt.source.model import Checkout, FinalMetadata, RenderedVariant
 from smelt.types import CondaRecord, SourceLocation, VirtualPackage
 from smelt.workspace.model import Profile
@@ -101,11 +101,15 @@ class Infeasible:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """A solved environment: ``records`` sorted by name; those of ``chosen`` names are built from source."""
+    """A solved environment: ``records`` sorted by name; those of ``chosen`` names are built from source.
+
+    ``pypi``: what comes from PyPI indexes and the like.
+    """
 
     records: tuple[CondaRecord, ...]
     chosen: Mapping[str, Candidate] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     infeasible: tuple[Infeasible, ...] = field(default=(), compare=False)
+    pypi: tuple[PypiPackage, ...] = field(default=(), hash=False)
 
 
 def variant_record(variant: RenderedVariant, metadata: FinalMetadata, url: str) -> CondaRecord:

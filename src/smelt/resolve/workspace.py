@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smelt.errors import ErrorGroup, Label, ManifestError, NotSupportedError, SmeltError, SolveError
 from smelt.lock.model import Lock
@@ -12,6 +12,8 @@ from smelt.resolve.locked import LockBuilder
 from smelt.resolve.model import Context, Goal, ResolveReporter, Solution, SourceRequirement
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.previous import LockedInputs
+from smelt.resolve.purls import PurlMapper
+from smelt.resolve.pypi import ProvidePython, PypiSolver, part_of
 from smelt.resolve.solution import SourceSolver
 from smelt.solve.conda import CondaSolver, match_spec
 from smelt.types import CondaRecord, spec_name
@@ -26,12 +28,14 @@ class ResolveRequest:
 
     ``keep``: environment × platform pairs whose part of ``old`` still fits and is taken over as it is.
     ``unlock``: names of packages that need not stay at their locked version; None unlocks all.
+    ``provide_python``: installs a Python where PyPI packages have to be built for their metadata.
     """
 
     workspace: Workspace
     old: Lock | None = None
     keep: frozenset[Pair] = frozenset()
     unlock: Collection[str] | None = ()
+    provide_python: ProvidePython | None = None
 
 
 async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
@@ -45,6 +49,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     solver = SourceSolver(
         PackageLoader(workspace, request.old), CondaSolver(), LockedInputs.from_lock(request.old, request.unlock)
     )
+    pypi = PypiSolver(workspace, request.old, request.unlock, request.provide_python, PurlMapper(workspace))
     builder = LockBuilder(workspace)
     jobs: list[tuple[tuple[EffectiveEnvironment, ...], asyncio.Task[Solution]]] = []
     for group in solve_groups(workspace):
@@ -56,7 +61,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
             )
             pairs = {(member.environment.name, platform.name) for member in members}
             if members and not (request.old is not None and pairs <= request.keep):
-                jobs.append((members, asyncio.ensure_future(_solve(members, request, solver, reporter))))
+                jobs.append((members, asyncio.ensure_future(_solve(members, request, solver, pypi, reporter))))
     results = await asyncio.gather(*(task for _, task in jobs), return_exceptions=True)
     solved: dict[Pair, Solution] = {}
     failures: list[SmeltError] = []
@@ -67,7 +72,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
             raise result
         else:
             for member in members:
-                part = result if len(members) == 1 else prune(result, [d.name for d in member.dependencies])
+                part = result if len(members) == 1 else _part(result, member, workspace)
                 solved[member.environment.name, member.platform.name] = part
     if failures:
         unique = list({str(each): each for each in failures}.values())
@@ -101,19 +106,24 @@ def members_of(workspace: Workspace, pair: Pair) -> tuple[EffectiveEnvironment, 
 def check_supported(workspace: Workspace) -> None:
     """Raise NotSupportedError for what the manifest may say and smelt cannot lock yet."""
     for (environment, _), effective in workspace.effective.items():
-        if effective.pypi_dependencies:
-            names = ", ".join(sorted(effective.pypi_dependencies)[:3])
+        if effective.dev:
+            names = ", ".join(sorted(effective.dev)[:3])
             raise NotSupportedError(
-                f"environment `{environment}` has PyPI dependencies ({names}), which smelt cannot lock yet",
-                code="pypi-not-supported",
-                help="put them into a local channel (`smelt channel add-wheel`) and require them as conda packages",
+                f"environment `{environment}` has development dependencies ({names}), which smelt cannot lock yet"
             )
+
+
+def _part(solution: Solution, member: EffectiveEnvironment, workspace: Workspace) -> Solution:
+    """What of the solution of a solve group one of its environments needs."""
+    conda, pypi = part_of(solution, member, workspace.root)
+    return replace(prune(solution, [*(each.name for each in member.dependencies), *conda]), pypi=pypi)
 
 
 async def _solve(
     members: Sequence[EffectiveEnvironment],
     request: ResolveRequest,
     solver: SourceSolver,
+    pypi: PypiSolver,
     reporter: ResolveReporter,
 ) -> Solution:
     name = members[0].environment.solve_group or members[0].environment.name
@@ -135,12 +145,13 @@ async def _solve(
             solution = await solver.solve(goal, context)
         except SolveError as error:
             raise await solver.explainer.explain(error, members, context, goal.sources) from error
+        solution = await pypi.complete(solution, members)
     except SmeltError:
         reporter.failed(name, platform.name)
         raise
     for variant in solution.infeasible:
         reporter.infeasible(name, platform.name, variant)
-    reporter.solved(name, platform.name, len(solution.records))
+    reporter.solved(name, platform.name, len(solution.records) + len(solution.pypi))
     return solution
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from smelt.errors import ManifestError
 from smelt.manifest.pypi import PypiOptions, Selection
+
+if TYPE_CHECKING:
+    from smelt.workspace.model import Workspace
 
 _SINGLE = (
     ("index_url", "index-url"),
@@ -56,3 +61,25 @@ def _union(selections: Sequence[Selection]) -> Selection:
     if "all" in selections:
         return "all"
     return tuple(dict.fromkeys(name for selection in selections for name in selection))
+
+
+def group_options(workspace: Workspace, environment: str) -> PypiOptions:
+    """The options that ``environment`` is solved with: those of all environments of its solve group.
+
+    Raises ManifestError (``pypi-options``) where they contradict each other.
+    """
+    group = workspace.environments[environment].solve_group
+    members = workspace.solve_groups[group] if group is not None else (environment,)
+    found: dict[str, PypiOptions] = {}
+    for (name, _), effective in workspace.effective.items():
+        if name in members:
+            found.setdefault(name, effective.pypi_options)
+    options = list(found.values())
+    if len(options) < 2 or all(each == options[0] for each in options):
+        return options[0] if options else PypiOptions()
+    conflict = options_conflict(options)
+    if conflict is not None:
+        raise ManifestError(
+            f"the environments of solve group `{group}` cannot be solved together: {conflict}", code="pypi-options"
+        )
+    return merge_options(options, None)
