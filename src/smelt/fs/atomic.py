@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -13,10 +14,13 @@ from pathlib import Path
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace the content of ``path`` in one step; parents are made. Raises OSError.
 
-    A reader sees the old content or the new, never a part. An existing file keeps its mode.
+    A reader sees the old content or the new, never a part. An existing file keeps its mode. What a killed process left
+    beside the same file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    host = "".join(c if c.isalnum() else "-" for c in platform.node())
+    _sweep(path, host)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.{host}.{os.getpid()}.", suffix=".part", dir=path.parent)
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -35,6 +39,30 @@ def write_bytes(path: Path, data: bytes) -> None:
         with suppress(FileNotFoundError):
             part.unlink()
         raise
+
+
+def _sweep(path: Path, host: str) -> None:
+    """Remove the parts of ``path`` that processes of this machine have left which are no more."""
+    prefix = f".{path.name}.{host}."
+    with os.scandir(path.parent) as entries:
+        left = [entry.name for entry in entries if entry.name.startswith(prefix) and entry.name.endswith(".part")]
+    for name in left:
+        pid = name[len(prefix) :].partition(".")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            with suppress(OSError):
+                (path.parent / name).unlink()
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":  # `os.kill` would end the process there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
