@@ -85,8 +85,10 @@ class Problems:
         labels += [Label(place=each, message=words) for each, words in also]
         self.warnings.append(ManifestWarning(message, kind=f"manifest-{kind}", labels=labels, help=help))
 
-    def unknown(self, table: KeyPath, key: str, allowed: Sequence[str], advice: str | None) -> None:
-        """A key of ``table`` that nobody asked for; ``allowed`` are those that are."""
+    def unknown(
+        self, table: KeyPath, key: str, allowed: Sequence[str], advice: str | None, hidden: Sequence[str] = ()
+    ) -> None:
+        """A key of ``table`` that nobody asked for; ``allowed`` are those that are, ``hidden`` those not to be named."""
         known = f"known here: {', '.join(allowed)}"
         self.error(
             "unknown-key",
@@ -322,13 +324,14 @@ class Table:
         unknown = [key for key in self.data if key not in self.asked]
         if not unknown:
             return
-        allowed = [key for key in self.asked if key not in set(hidden)]
+        silent = tuple(hidden)
+        allowed = [key for key in self.asked if key not in silent]
         for key in unknown:
             advice = help(key) if help is not None else None
             if advice is None:
                 guess = closest(key, allowed)
                 advice = f"did you mean `{guess}`?" if guess else None
-            self.problems.unknown(self.path, key, allowed, advice)
+            self.problems.unknown(self.path, key, allowed, advice, silent)
 
 
 def _dotted(path: KeyPath) -> str:
