@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from smelt.api.platforms import effective_for, environment_named, platform_for
+from smelt.api.pypi import project_stamps, pypi_install, python_provider
 from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, write_known
-from smelt.errors import InstallError, Label, LockError, LockOutdatedError, NotSupportedError
+from smelt.errors import InstallError, Label, LockError, LockOutdatedError
 from smelt.fs import hold
 from smelt.install.state import environment_digest, is_current, read_state, watched_paths
 from smelt.source.stats import racy
@@ -150,7 +151,7 @@ class Workspace:
         loader = PackageLoader(self.model, lock)
         mismatches = check(self.model, lock, loader)
         if lock is not None and not mismatches:
-            self._remember_fit(loader.files)
+            self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
         return mismatches
 
     def _remember_fit(self, definitions: Mapping[str, tuple[int, ...] | None]) -> None:
@@ -197,7 +198,13 @@ class Workspace:
                 if old is not None and not mismatches and unlock == ():
                     return LockResult(lock=old, difference=diff(old, old), written=False)
                 keep = frozenset(self.model.effective) - to_solve(self.model, mismatches) - frozenset(only or ())
-            request = ResolveRequest(workspace=self.model, old=old, keep=keep, unlock=unlock)
+            request = ResolveRequest(
+                workspace=self.model,
+                old=old,
+                keep=keep,
+                unlock=unlock,
+                provide_python=python_provider(self.model, self.reporters),
+            )
             new = canonical(_run(resolve(request, self.reporters.resolve)))
             written = False if dry_run else write(shorten(new, self.model), self.model.lock_path)
             return LockResult(lock=new, difference=diff(old, new), written=written)
@@ -329,6 +336,7 @@ class Workspace:
         locked = stamps([self.model.lock_path])
         plan = self._plan(lock, names, options.platform)
         artifacts = run_builds(plan, BuildOptions(jobs=options.jobs), self.reporters)
+        projects = project_stamps(lock, self.model.root)
         requests = [self._request(name, lock, plan, artifacts, options) for name in names]
         if options.platform is None:
             for request in requests:
@@ -344,7 +352,7 @@ class Workspace:
         installed = _run(one_after_another())
         if options.platform is None and mode != "frozen" and self._read is not None:
             self._remember(
-                {**self._read, **locked, **plan.files}, plan.indexes, {r.environment: r.digest for r in requests}
+                {**self._read, **locked, **plan.files, **projects}, plan.indexes, {r.environment: r.digest for r in requests}
             )
         return tuple(installed)
 
@@ -352,26 +360,26 @@ class Workspace:
         self, name: str, lock: Lock, plan: BuildPlan, artifacts: Mapping[str, Artifact], options: InstallOptions
     ) -> InstallRequest:
         from smelt.install.request import InstallRequest
-        from smelt.lock.model import SourcePackage
+        from smelt.lock.model import PypiPackage, SourcePackage
 
         where = platform_for(self.model, name, options.platform)
         records: list[CondaRecord] = []
+        pypi: list[PypiPackage] = []
         for package in lock.packages_of(name, where.name) or ():
             if isinstance(package, CondaRecord):
                 records.append(package)
             elif isinstance(package, SourcePackage):
                 records.append(artifacts[plan.keys[package.identifier]].record)
             else:
-                raise NotSupportedError(
-                    f"environment `{name}` is locked with PyPI packages, which smelt cannot install yet",
-                    code="pypi-not-supported",
-                )
+                pypi.append(package)
+        wanted = pypi_install(pypi, self.model, self.model.effective[name, where.name])
         return InstallRequest(
             prefix=self.model.prefix(name),
             environment=name,
             records=tuple(records),
             subdir=where.subdir,
-            digest=environment_digest(records),
+            digest=environment_digest(records, wanted.keys() if wanted is not None else None),
+            pypi=wanted,
             manifest_path=self.model.manifest_path,
             state_folder=self.model.state_folder,
             virtual_packages=where.virtual_packages,

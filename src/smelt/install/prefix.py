@@ -17,6 +17,8 @@ from smelt.fs import cache_root
 from smelt.install.layout import lock_path, prepare_state_folder, recorded_prefix, write_environment_files
 from smelt.install.locking import exclusive
 from smelt.install.packages import PACKAGES, provide
+from smelt.install.pypi import PypiChange, PypiInstall, check_platform, clear_pypi, install_pypi
+from smelt.install.pypi import plan as plan_pypi
 from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
 from smelt.install.state import (
     FINGERPRINT,
@@ -33,7 +35,7 @@ from smelt.install.state import (
     write_state,
 )
 from smelt.install.verify import Damage, clear, verify, wipe
-from smelt.types import NOARCH, platform_family
+from smelt.types import NOARCH, digest_json, platform_family
 
 
 async def install(request: InstallRequest, reporter: InstallReporter | None = None) -> InstallResult:
@@ -59,6 +61,8 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
     if not force and is_current(prefix, request.digest):
         return InstallResult(prefix=prefix, digest=request.digest, changed=False)
     _check_records(request)
+    if request.pypi is not None:
+        check_platform(request.subdir, request.pypi, has_python=any(r.name == "python" for r in request.records))
     try:
         if request.state_folder is not None:
             prepare_state_folder(request.state_folder)
@@ -90,6 +94,8 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
     again = request.reinstall | damaged
     wanted = {record.name: content_key(record) for record in request.records}
     same = before is not None and before.digest == request.digest and installed == wanted
+    if reason is None and same and request.verify and not again:
+        same = not _pypi_change(request, before.pypi if before is not None else None, again, relink=False)
     if same and reason is None and not again and _is_ours(prefix, before):
         return InstallResult(prefix=prefix, digest=request.digest, changed=False)
     known: Mapping[str, str] = {} if reason is not None or installed is None else installed
@@ -105,9 +111,12 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
     thorough = bool(again) or request.verify
     await provide(cache, changed, reporter, thorough=thorough)
 
+    pypi = before.pypi if before is not None and reason is None and _is_ours(prefix, before) else None
     conda_meta(prefix).mkdir(parents=True, exist_ok=True)
     peer = await _peer_lock(prefix, reporter, stack)
-    plan = _Plan(again=again, damages=tuple(damages), start_anew=reason, cache=cache, peer=peer)
+    plan = _Plan(
+        again=again, damages=tuple(damages), start_anew=reason, cache=cache, peer=peer, relink=relink, pypi=pypi
+    )
     # rattler's threads go on linking after a cancellation: let them finish before the locks are given up
     task = asyncio.create_task(_change(request, plan, reporter))
     try:
@@ -119,13 +128,18 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What is to be done to a prefix; ``peer`` is the descriptor of the reference's marker."""
+    """What is to be done to a prefix; ``peer`` is the descriptor of the reference's marker.
+
+    ``relink``: Python changes. ``pypi``: the PyPI packages that are there, None where that is not certain.
+    """
 
     again: frozenset[str]
     damages: tuple[Damage, ...]
     start_anew: str | None
     cache: Path
     peer: int
+    relink: bool
+    pypi: Mapping[str, str] | None
 
 
 async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporter) -> InstallResult:
@@ -139,26 +153,41 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
         wipe(prefix)
     else:
         clear(prefix, plan.damages)
+    pypi = _pypi_change(request, plan.pypi, plan.again, relink=plan.relink)
+    clear_pypi(prefix, pypi)
     linked, removed = await _link(request, plan, reporter)
     write_environment_files(request)
-    untouched = not linked and not removed and is_complete_fingerprint(inherited)
-    write_fingerprint(plan.peer, inherited if untouched else request.digest)
+    failure: InstallError | None = None
+    if request.pypi is not None:
+        try:
+            await install_pypi(prefix, request.pypi, pypi, copy="hard" in request.refused_links)
+        except InstallError as error:
+            failure = error
+    untouched = not linked and not removed and not pypi and is_complete_fingerprint(inherited)
+    # where PyPI packages are missing, the conda packages need not be linked anew
+    digest = request.digest if failure is None else digest_json(["without its PyPI packages", request.digest])
+    write_fingerprint(plan.peer, inherited if untouched else digest)
+    keys = request.pypi.keys() if request.pypi is not None else {}
     finished = PrefixState(
         status="installed",
-        digest=request.digest,
+        digest=digest,
         prefix=str(prefix),
         packages={record.name: content_key(record) for record in request.records},
         records=record_files(prefix),
         fingerprint=read_fingerprint(prefix),
+        pypi=keys if failure is None else {n: k for n, k in keys.items() if all(n != d.name for d in pypi.install)},
     )
     _check_complete(request, finished)
     write_state(prefix, finished)
+    if failure is not None:
+        raise failure
+    done = {distribution.name for distribution in pypi.install}
     return InstallResult(
         prefix=prefix,
         digest=request.digest,
         changed=True,
-        linked=tuple(sorted(linked)),
-        removed=tuple(sorted(removed)),
+        linked=tuple(sorted({*linked, *done})),
+        removed=tuple(sorted({*removed, *(each.name for each in pypi.remove if each.name not in done)})),
         repaired=plan.start_anew or (_summary(plan.damages) if plan.damages else None),
         skipped_scripts=() if request.link_scripts else _skipped_scripts(request, linked),
     )
@@ -180,6 +209,22 @@ def _is_ours(prefix: Path, state: PrefixState | None) -> bool:
         and state.status == "installed"
         and state.fingerprint == read_fingerprint(prefix)
         and state.records == record_files(prefix)
+    )
+
+
+def _pypi_change(
+    request: InstallRequest, known: Mapping[str, str] | None, again: frozenset[str], *, relink: bool
+) -> PypiChange:
+    if request.pypi is None and known is not None and not known:
+        return PypiChange()
+    return plan_pypi(
+        request.prefix,
+        request.pypi or PypiInstall(),
+        known,
+        next((record for record in request.records if record.name == "python"), None),
+        again=again,
+        relink=relink,
+        verify=request.verify,
     )
 
 

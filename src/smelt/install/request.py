@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from smelt.types import CondaRecord, VirtualPackage
+
+if TYPE_CHECKING:
+    from smelt.install.pypi import PypiInstall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +20,9 @@ class InstallRequest:
     workspace. ``digest`` names ``records`` (``smelt.install.state.environment_digest``). ``cache`` is the cache
     root (packages lie in its ``pkgs``), by default ``smelt.fs.cache_root()``. ``reinstall`` names packages that are
     linked anew although nothing changed; ``verify`` compares every file with its package before deciding that
-    nothing is to be done. ``refused_links``: ``symbolic``, ``hard`` or ``ref`` links that must not be used. ``virtual_packages`` and ``manifest_path`` are only written down, for tools that know the
-    reference's layout.
+    nothing is to be done. ``refused_links``: ``symbolic``, ``hard`` or ``ref`` links that must not be used.
+    ``virtual_packages`` and ``manifest_path`` are only written down, for tools that know the reference's layout.
+    ``pypi``: what is installed after the conda packages.
     """
 
     prefix: Path
@@ -34,6 +38,7 @@ class InstallRequest:
     verify: bool = False
     cache: Path | None = None
     refused_links: frozenset[str] = frozenset()
+    pypi: PypiInstall | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

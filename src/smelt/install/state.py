@@ -25,9 +25,13 @@ _FINGERPRINT_WIDTH = 16
 _IN_PROGRESS = b"pixi:installing!"
 
 
-def environment_digest(records: Iterable[CondaRecord]) -> str:
-    """The identity of an environment's contents: sha256 over the sorted URLs and hashes of its packages."""
-    return digest_json(sorted([record.url, record.sha256 or record.md5 or ""] for record in records))
+def environment_digest(records: Iterable[CondaRecord], pypi: Mapping[str, str] | None = None) -> str:
+    """The identity of an environment's contents: sha256 over the sorted URLs and hashes of its packages.
+
+    ``pypi``: names of its PyPI packages and what tells one content of each from another.
+    """
+    conda = sorted([record.url, record.sha256 or record.md5 or ""] for record in records)
+    return digest_json([conda, sorted(pypi.items())] if pypi else conda)
 
 
 def content_key(record: CondaRecord) -> str:
@@ -40,7 +44,8 @@ class PrefixState:
     """The marker of a prefix.
 
     ``packages`` maps names to ``content_key``; ``records`` are the names of the files in ``conda-meta`` that
-    describe them; ``fingerprint`` is what the reference's marker held when ours was written.
+    describe them; ``pypi`` maps names of PyPI packages to what tells their contents; ``fingerprint`` is what the
+    reference's marker held when ours was written.
     """
 
     status: Literal["installing", "installed"]
@@ -49,6 +54,7 @@ class PrefixState:
     packages: Mapping[str, str] = field(default_factory=dict[str, str])
     records: frozenset[str] = frozenset()
     fingerprint: str = ""
+    pypi: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def conda_meta(prefix: Path) -> Path:
@@ -86,6 +92,7 @@ def read_state(prefix: Path) -> PrefixState | None:
         packages=packages,
         records=frozenset(records),
         fingerprint=str(values.get("fingerprint")),
+        pypi=cast("dict[str, str]", values.get("pypi") or {}),
     )
 
 
@@ -101,6 +108,7 @@ def write_state(prefix: Path, state: PrefixState) -> None:
         "fingerprint": state.fingerprint,
         "packages": dict(sorted(state.packages.items())),
         "records": sorted(state.records),
+        **({"pypi": dict(sorted(state.pypi.items()))} if state.pypi else {}),
     }
     write_text(marker_path(prefix), json.dumps(data, indent=1) + "\n")
 

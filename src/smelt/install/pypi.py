@@ -1,0 +1,214 @@
+"""PyPI packages into a prefix, after the conda packages, by uv."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smelt.errors import InstallError, NotSupportedError
+from smelt.fs import remove_tree
+from smelt.install.pypi_prefix import InstalledDistribution, claim, damage, installed_distributions, remove
+from smelt.manifest.pypi import PypiOptions
+from smelt.solve.pypi_distribution import Distribution, pylock_text
+from smelt.solve.pypi_input import index_arguments, isolation_arguments
+from smelt.solve.pypi_project import project_files
+from smelt.solve.pypi_uv import UvFailed, run_uv
+from smelt.types import CondaRecord, current_platform, digest_json, sha256_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PypiInstall:
+    """What an environment holds of PyPI, and how to build what has no wheel. ``root``: of the workspace.
+
+    ``distributions``: their files are known by hash, or are local. ``options``: where what is needed to build is found.
+    """
+
+    distributions: tuple[Distribution, ...] = ()
+    options: PypiOptions = field(default_factory=PypiOptions)
+    root: Path = field(default_factory=Path)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+
+    def keys(self) -> dict[str, str]:
+        """What tells one content of a package from another, by name."""
+        return {each.name: _key(each) for each in self.distributions}
+
+
+def _key(each: Distribution) -> str:
+    """The hash of its file; of a local project what uv builds it anew for, and whether it is editable."""
+    if each.folder is not None:
+        contents = [sha256_file(path) if path.is_file() else None for path in project_files(each.folder)]
+        return digest_json([each.location, str(each.folder), each.editable, contents])
+    if each.path is not None and each.sha256 is None:
+        return digest_json([each.location, _stamp(each.path)])
+    return f"{each.location}#{each.sha256}" if each.sha256 is None else each.sha256
+
+
+def _stamp(path: Path) -> list[int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_size]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PypiChange:
+    """What is to be done: names to install, and what goes before anything else is done."""
+
+    install: tuple[Distribution, ...] = ()
+    remove: tuple[InstalledDistribution, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.install or self.remove)
+
+
+def plan(
+    prefix: Path,
+    wanted: PypiInstall,
+    known: Mapping[str, str] | None,
+    python: CondaRecord | None,
+    *,
+    again: Collection[str],
+    relink: bool,
+    verify: bool,
+) -> PypiChange:
+    """What has to change for the prefix to hold ``wanted``.
+
+    ``known``: name → key of what was installed, or None where another tool was at work since. ``python``: the one that
+    the prefix will have; nothing stays in the folder of another. ``relink``: whether it is a new one. Raises OSError.
+    """
+    home = prefix / _site_packages(python) if python is not None else None
+    python_changes = relink and os.name == "nt"  # there every Python has the same folder
+    present: dict[str, list[InstalledDistribution]] = {}
+    strays: list[InstalledDistribution] = []
+    for each in installed_distributions(prefix):
+        if each.is_ours and each.folder.parent == home:
+            present.setdefault(each.name, []).append(each)
+        elif each.is_ours:
+            strays.append(each)
+    keys = wanted.keys()
+    install: list[Distribution] = []
+    for distribution in wanted.distributions:
+        name = distribution.name
+        here = present.get(name, [])
+        whole = len(here) == 1 and damage(here[0], content=verify) is None if verify or known is None else bool(here)
+        if known is not None:
+            same = known.get(name) == keys[name]
+        else:
+            same = not distribution.direct and len(here) == 1 and here[0].version == distribution.version
+        if not (same and whole) or name in again or python_changes:
+            install.append(distribution)
+    leaving = {each.name for each in install} | (present.keys() - keys.keys())
+    removed = [each for name in sorted(leaving) for each in present.get(name, ())]
+    return PypiChange(install=tuple(install), remove=(*removed, *strays))
+
+
+def _site_packages(python: CondaRecord) -> str:
+    if python.python_site_packages_path is not None:
+        return python.python_site_packages_path
+    minor = ".".join(python.version.split(".")[:2])
+    return "Lib/site-packages" if os.name == "nt" else f"lib/python{minor}/site-packages"
+
+
+def clear_pypi(prefix: Path, change: PypiChange) -> None:
+    """Remove what goes. Before conda packages are linked: one of them may take a place. Raises OSError."""
+    remove(prefix, change.remove)
+
+
+async def install_pypi(prefix: Path, wanted: PypiInstall, change: PypiChange, *, copy: bool) -> None:
+    """Install the distributions of ``change`` into a prefix that holds its Python.
+
+    ``copy``: hard links into uv's cache must not be used. Raises InstallError with uv's words (wrong hashes, failed
+    builds, no connection), OSError.
+    """
+    if not change.install:
+        return
+    await asyncio.to_thread(_install, prefix, wanted, change.install, copy)
+    names = {each.name for each in change.install}
+    fresh = [each for each in installed_distributions(prefix) if each.name in names and each.installer == "uv"]
+    claim(fresh)
+    missing = names - {each.name for each in installed_distributions(prefix)}
+    if missing:
+        raise InstallError(
+            f"{', '.join(sorted(missing))} cannot be found in {prefix} after installing",
+            help="another program changed it meanwhile; try again",
+        )
+
+
+def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribution], copy: bool) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="smelt-uv-"))
+    try:
+        (folder / "pylock.toml").write_text(pylock_text(distributions), encoding="utf-8")
+        command = [
+            *(
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--preview-features",
+                "pylock",
+                "--requirements",
+                "pylock.toml",
+            ),
+            *("--python", str(python_of(prefix)), *index_arguments(wanted.options, wanted.root)),
+            *isolation_arguments(wanted.options),
+            *(("--link-mode", "copy") if copy else ()),
+        ]
+        run_uv(command, folder=folder, environment=_environment(prefix, wanted))
+    except UvFailed as error:
+        raise _explained(error.text, distributions) from error
+    finally:
+        remove_tree(folder)
+
+
+def python_of(prefix: Path) -> Path:
+    """The interpreter of a prefix."""
+    return prefix / "python.exe" if os.name == "nt" else prefix / "bin" / "python"
+
+
+def _environment(prefix: Path, wanted: PypiInstall) -> dict[str, str]:
+    """Builds find the programs of the environment first."""
+    folders = [prefix, prefix / "Library" / "bin", prefix / "Scripts"] if os.name == "nt" else [prefix / "bin"]
+    path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")])
+    return {**wanted.environment, "PATH": path, "CONDA_PREFIX": str(prefix)}
+
+
+def _explained(text: str, distributions: Sequence[Distribution]) -> InstallError:
+    text = text.removeprefix("error: ")
+    if "Hash mismatch" in text:
+        return InstallError(
+            "a PyPI package is not what was locked",
+            code="hash-mismatch",
+            notes=[text],
+            help="the index, or something on the way to it, changed the file: do not use it before you know why; "
+            "`smelt update` accepts the new file",
+        )
+    if "No space left" in text:
+        return InstallError("no space left for PyPI packages", code="disk-full", notes=[text], help="free some space")
+    names = ", ".join(each.name for each in distributions[:5]) + (", …" if len(distributions) > 5 else "")
+    return InstallError(
+        f"PyPI packages cannot be installed ({names})",
+        code="pypi-install",
+        notes=[text],
+        help="what was installed before stays; the next installation goes on from there",
+    )
+
+
+def check_platform(subdir: str, wanted: PypiInstall, *, has_python: bool) -> None:
+    """Raise for what cannot be installed here: NotSupportedError, or InstallError without a Python."""
+    if not wanted.distributions:
+        return
+    if subdir != current_platform():
+        raise NotSupportedError(
+            f"PyPI packages cannot be installed for {subdir} on {current_platform()} yet",
+            code="pypi-platform",
+            help="leave out `--platform`, or take the packages from conda channels",
+        )
+    if not has_python:
+        raise InstallError(
+            "the environment is locked with PyPI packages, but without a Python", help="solve again (`smelt lock`)"
+        )
