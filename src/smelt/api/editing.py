@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from smelt.api.on_demand import model_of
 from smelt.api.workspace import Workspace
 from smelt.errors import ErrorGroup, ManifestError
 from smelt.fs import hold, write_bytes
@@ -86,7 +87,7 @@ class ManifestEditor:
     def model(self, manifest: ManifestText) -> Model:
         """What ``manifest`` means. Raises ManifestError or ErrorGroup for one that means nothing."""
         path = self.workspace.model.manifest_path
-        return workspace_of(FoundManifest(path=path, kind=manifest.kind, document=manifest.document))
+        return model_of(FoundManifest(path=path, kind=manifest.kind, document=manifest.document))
 
     def write(self, manifest: ManifestText) -> Edited:
         """Put ``manifest`` in the place of the file, if it means something; the lock is not looked at.
@@ -200,7 +201,7 @@ def _read(path: Path) -> bytes | None:
 
 def _installable(model: Model) -> bool:
     subdir = current_platform()
-    return len(model.environments) == 1 and any(p.subdir == subdir for p in model.platforms_of("default"))
+    return len(model.declared) == 1 and any(p.subdir == subdir for p in model.platforms_of("default"))
 
 
 def affected_pairs(model: Model, scopes: Iterable[Scope]) -> tuple[Pair, ...]:

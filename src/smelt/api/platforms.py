@@ -9,12 +9,17 @@ from smelt.errors import UnknownNameError
 from smelt.text import closest
 from smelt.types import current_platform
 from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
+from smelt.workspace.on_demand import on_demand_name
 
 
 def environment_named(workspace: Workspace, name: str) -> str:
-    """``name`` if the workspace has such an environment; raises UnknownNameError with a suggestion otherwise."""
-    if name in workspace.environments:
-        return name
+    """The environment that ``name`` means (see ``smelt.workspace.on_demand`` for those on demand).
+
+    Raises UnknownNameError with a suggestion where the workspace has none.
+    """
+    normal = on_demand_name(name)
+    if normal in workspace.environments:
+        return normal
     guess = closest(name, workspace.environments)
     known = ", ".join(workspace.environments)
     raise UnknownNameError(

@@ -76,8 +76,10 @@ def lock_mode(arguments: argparse.Namespace) -> LockMode:
 def asked_environment(arguments: argparse.Namespace, workspace: Workspace) -> str:
     """The environment of ``--environment``, else the one that is active here, else the default one."""
     from smelt.api.platforms import active_environment
+    from smelt.workspace.on_demand import on_demand_name
 
-    return arguments.environment or active_environment(workspace.model, os.environ) or "default"
+    asked = arguments.environment or active_environment(workspace.model, os.environ) or "default"
+    return on_demand_name(asked)
 
 
 def load(arguments: argparse.Namespace, terminal: Terminal) -> Workspace:
@@ -90,7 +92,14 @@ def load(arguments: argparse.Namespace, terminal: Terminal) -> Workspace:
         raise UsageError(
             f"there is no {path}", code="manifest-missing", help="`--manifest-path` names a file or folder"
         )
-    workspace = Workspace.load(path, reporters(terminal), source=source_of(arguments), given=given_settings(arguments))
+    given: str | list[str] | None = getattr(arguments, "environment", None)
+    workspace = Workspace.load(
+        path,
+        reporters(terminal),
+        source=source_of(arguments),
+        given=given_settings(arguments),
+        on_demand=[given] if isinstance(given, str) else given or [],
+    )
     for warning in workspace.model.warnings:
         terminal.warn(warning)
     show_problems(workspace.settings, terminal)

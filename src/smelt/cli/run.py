@@ -64,13 +64,15 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from smelt.tasks.record import write_warm_record
     from smelt.tasks.run import run_plan
     from smelt.tasks.search import task_scope, visible_tasks
+    from smelt.workspace.on_demand import on_demand_name
 
     started = time.time_ns()
     workspace = load(arguments, terminal)
     words: tuple[str, ...] = tuple(arguments.words)
     if not words:
         return _list_tasks(workspace, terminal)
-    asked = arguments.environment or active_environment(workspace.model, os.environ)
+    given = on_demand_name(arguments.environment) if arguments.environment else None
+    asked = given or active_environment(workspace.model, os.environ)
     init_cwd = Path.cwd()
     request = TaskRequest(
         words=words,

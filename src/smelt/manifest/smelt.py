@@ -1,7 +1,8 @@
 """``[tool.smelt]``: what is smelt's own in a manifest.
 
 ``profile.<name>`` (``env``, ``config.<backend>``, ``packages``, ``activation.env``), ``feature.<name>.profile``,
-``matrix.<name>`` (axes of features, ``exclude``, ``solve-group``, ``no-default-feature``), ``variant-constraints``.
+``matrix.<name>`` (axes of features, ``exclude``, ``solve-group``, ``no-default-feature``), ``on-demand``
+(``no-default-feature``), ``variant-constraints``.
 """
 
 from __future__ import annotations
@@ -48,6 +49,14 @@ class TomlMatrix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TomlOnDemand:
+    """How environments on demand are composed."""
+
+    path: KeyPath
+    no_default_feature: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TomlSmelt:
     """The whole table. ``feature_profiles``: feature → (profile, where it is said)."""
 
@@ -55,6 +64,7 @@ class TomlSmelt:
     feature_profiles: Mapping[str, tuple[str, KeyPath]] = field(default_factory=lambda: MappingProxyType({}))
     matrices: Mapping[str, TomlMatrix] = field(default_factory=lambda: MappingProxyType({}))
     variant_constraints: bool = True
+    on_demand: TomlOnDemand | None = None
 
 
 def read_smelt(table: Table) -> TomlSmelt:
@@ -68,12 +78,18 @@ def read_smelt(table: Table) -> TomlSmelt:
             features[inner.name] = (profile, inner.at("profile"))
     matrices = {inner.name: _read_matrix(inner) for inner in table.tables("matrix") or ()}
     constraints = table.boolean("variant-constraints")
+    demand: TomlOnDemand | None = None
+    inner = table.table("on-demand")
+    if inner is not None:
+        demand = TomlOnDemand(path=inner.path, no_default_feature=inner.boolean("no-default-feature") or False)
+        inner.finish()
     table.finish()
     return TomlSmelt(
         profiles=MappingProxyType(profiles),
         feature_profiles=MappingProxyType(features),
         matrices=MappingProxyType(matrices),
         variant_constraints=constraints is not False,
+        on_demand=demand,
     )
 
 

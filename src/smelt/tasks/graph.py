@@ -112,11 +112,11 @@ class _Planner:
         name = dependency.task
         workspace = self._scope.workspace
         environment = dependency.environment
-        if environment is not None and environment not in workspace.environments:
+        if environment is not None and environment not in workspace.declared:
             raise TaskError(
                 f"the task '{node.task.name}' depends on '{name}' in environment '{environment}', which does not exist",
                 labels=_labels(node.task),
-                help=_did_you_mean(environment, workspace.environments),
+                help=_did_you_mean(environment, workspace.declared),
             )
         found = find_task(self._scope, name, wanted_by=node.task.name, environment=environment)
         if found is None:

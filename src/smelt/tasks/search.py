@@ -62,7 +62,8 @@ def task_scope(
     host = current_platform()
     platforms: dict[str, str] = {}
     runnable: set[str] = set()
-    for name in workspace.environments:
+    # what was once asked for on demand makes no task ambiguous
+    for name in (each for each in workspace.environments if each == environment or each in workspace.declared):
         available = workspace.platforms_of(name)
         names = [each.name for each in available]
         fitting = [each.name for each in available if each.subdir == host]
@@ -101,7 +102,7 @@ def find_task(
     elif scope.explicit is not None:
         candidates = (scope.explicit,)
     else:
-        candidates = tuple(scope.workspace.environments)
+        candidates = scope.workspace.declared
     having = [(each, task) for each in candidates if (task := scope.tasks(each).get(name)) is not None]
     if len(having) <= 1:
         return having[0] if having else None
@@ -131,7 +132,7 @@ def _in_default(scope: TaskScope, name: str) -> tuple[str, Task] | None:
         there = scope.tasks(preferred).get(name)
         if there is not None:
             return preferred, there
-    for other in scope.workspace.environments:
+    for other in scope.workspace.declared:
         if other != DEFAULT and other in scope.runnable:
             there = scope.tasks(other).get(name)
             if there is not None and there != task:
@@ -143,7 +144,7 @@ def environments_with(workspace: Workspace, name: str) -> tuple[str, ...]:
     """The environments that have a task ``name`` for any of their platforms."""
     return tuple(
         environment
-        for environment in workspace.environments
+        for environment in workspace.declared
         if any(
             name in workspace.effective[environment, platform.name].tasks
             for platform in workspace.platforms_of(environment)
@@ -172,5 +173,5 @@ def unavailable(scope: TaskScope, name: str, platform: str | None) -> TaskError 
 
 def visible_tasks(scope: TaskScope) -> tuple[str, ...]:
     """The names of the tasks that can be asked for, sorted; those that start with ``_`` are hidden."""
-    environments = [scope.explicit] if scope.explicit is not None else list(scope.workspace.environments)
+    environments = [scope.explicit] if scope.explicit is not None else list(scope.workspace.declared)
     return tuple(sorted({name for each in environments for name in scope.tasks(each) if not name.startswith("_")}))

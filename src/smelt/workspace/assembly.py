@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 
+from smelt.errors import UnknownNameError
 from smelt.manifest.document import shown_path
 from smelt.manifest.feature import TomlEnvironment, TomlFeature
 from smelt.manifest.manifest import TomlManifest
 from smelt.manifest.positions import KeyPath
 from smelt.manifest.project import TomlProject
 from smelt.manifest.reading import Problems
+from smelt.manifest.smelt import TomlMatrix
 from smelt.manifest.workspace import TomlWorkspace, Variants
 from smelt.text import closest
 from smelt.types import CondaSpec
@@ -25,7 +26,9 @@ from smelt.workspace.checks import Checks
 from smelt.workspace.definition import PackageDefinition, Resolver
 from smelt.workspace.effective import Composer
 from smelt.workspace.feature import Feature, FeatureReader, default_name
+from smelt.workspace.matrix import combinations, environment_name
 from smelt.workspace.model import DEFAULT, EffectiveEnvironment, Environment, Workspace
+from smelt.workspace.on_demand import compose_on_demand
 from smelt.workspace.package import Package
 from smelt.workspace.platform import PlatformPlan, plan_platforms
 from smelt.workspace.properties import WorkspaceProperties
@@ -36,11 +39,16 @@ BUILD_PREVIEW = "pixi-build"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
-    """The manifest of a workspace at ``path``. ``ignored``: a workspace that this one goes before."""
+    """The manifest of a workspace at ``path``. ``ignored``: a workspace that this one goes before.
+
+    ``asked``: environments on demand that must be had; ``remembered``: those that are had where it is possible.
+    """
 
     manifest: TomlManifest
     path: Path
     ignored: Path | None
+    asked: Sequence[str] = ()
+    remembered: Sequence[str] = ()
 
     @property
     def problems(self) -> Problems:
@@ -71,8 +79,10 @@ class Assembly:
         resolver = Resolver(problems=problems, folder=self.root, workspace=properties, sources=builds)
         features, tables = self._features(resolver)
         environments = self._environments(features)
-        plan = self._plan(tables, environments)
         checks = Checks(manifest=self.manifest, root=self.root)
+        if not problems.errors:
+            environments.update(self._on_demand(features, tables, checks))
+        plan = self._plan(tables, environments)
         checks.check_selectors(tables)
         checks.check_environments(environments, tables)
         profiles = {name: checks.profile(name) for name in self.manifest.smelt.profiles}
@@ -187,33 +197,52 @@ class Assembly:
         for name, table in tables.items():
             found[name] = self._environment(table, features)
         for matrix in self.manifest.smelt.matrices.values():
-            for combination in product(*matrix.axes.values()):
-                chosen = dict(zip(matrix.axes, combination, strict=True))
-                if any(all(chosen[axis] == each for axis, each in out.items()) for out in matrix.exclude):
-                    continue
-                name = "-".join(combination).lower().replace("_", "-").replace(".", "-")
-                if name in found:
-                    self.problems.error(
-                        "duplicate",
-                        f"the matrix `{matrix.name}` makes an environment `{name}`, which there is already",
-                        self.problems.key(matrix.path),
-                    )
-                    continue
-                for axis, feature in chosen.items():
-                    index = matrix.axes[axis].index(feature)
-                    self._known_feature(feature, (*matrix.path, axis, index), features)
-                found[name] = Environment(
-                    name=name,
-                    features=(
-                        *(each for each in combination if each in features),
-                        *(() if matrix.no_default_feature else (DEFAULT,)),
-                    ),
-                    solve_group=matrix.solve_group,
-                    no_default_feature=matrix.no_default_feature,
-                    place=self.problems.key(matrix.path),
-                )
+            self._add_matrix(matrix, features, found)
         # The default environment comes first wherever it is written.
         return {DEFAULT: found[DEFAULT], **found}
+
+    def _add_matrix(self, matrix: TomlMatrix, features: Mapping[str, Feature], found: dict[str, Environment]) -> None:
+        for chosen in combinations(matrix):
+            name = environment_name(chosen.values())
+            if name in found:
+                self.problems.error(
+                    "duplicate",
+                    f"the matrix `{matrix.name}` makes an environment `{name}`, which there is already",
+                    self.problems.key(matrix.path),
+                )
+                continue
+            for axis, feature in chosen.items():
+                index = matrix.axes[axis].index(feature)
+                self._known_feature(feature, (*matrix.path, axis, index), features)
+            found[name] = Environment(
+                name=name,
+                features=(
+                    *(each for each in chosen.values() if each in features),
+                    *(() if matrix.no_default_feature else (DEFAULT,)),
+                ),
+                solve_group=matrix.solve_group,
+                no_default_feature=matrix.no_default_feature,
+                place=self.problems.key(matrix.path),
+            )
+
+    def _on_demand(
+        self, features: Mapping[str, Feature], tables: Sequence[TomlFeature], checks: Checks
+    ) -> dict[str, Environment]:
+        """The environments on demand: those asked for, and of those remembered the ones that still mean something."""
+        settings = self.manifest.smelt.on_demand
+        no_default = settings is not None and settings.no_default_feature
+        found: dict[str, Environment] = {}
+        for text in self.asked:
+            environment = compose_on_demand(text, features, no_default_feature=no_default)
+            found[environment.name] = environment
+        for text in self.remembered:
+            try:
+                environment = compose_on_demand(text, features, no_default_feature=no_default)
+            except UnknownNameError:
+                continue
+            if environment.name == text and not checks.contradictions(environment, tables):
+                found.setdefault(text, environment)
+        return found
 
     def _environment(self, table: TomlEnvironment, features: Mapping[str, Feature]) -> Environment:
         problems = self.problems

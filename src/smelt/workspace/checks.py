@@ -62,24 +62,28 @@ class Checks:
         by_name = {table.name: table for table in tables}
         for environment in environments.values():
             table = self.manifest.environments.get(environment.name)
-            if table is None:
-                continue
-            features = [by_name[name] for name in environment.features]
-            priorities = list(dict.fromkeys(each.channel_priority for each in features if each.channel_priority))
-            complaints = [
-                combine_requirements(features),
-                options_conflict([each.pypi_options for each in features if each.pypi_options is not None]),
-                f"these features want different `channel-priority`: `{priorities[0]}` and `{priorities[1]}`"
-                if len(priorities) > 1
-                else None,
-            ]
-            for complaint in complaints:
-                if complaint is not None:
-                    self.problems.error(
-                        "conflict",
-                        f"environment `{environment.name}`: {complaint}",
-                        self.problems.value(table.features_path or table.path),
-                    )
+            place = self.problems.value(table.features_path or table.path) if table is not None else environment.place
+            for complaint in self._conflicts(environment, by_name):
+                self.problems.error("conflict", f"environment `{environment.name}`: {complaint}", place)
+
+    def contradictions(self, environment: Environment, tables: Sequence[TomlFeature]) -> list[str]:
+        """Why the features of ``environment`` cannot be had together; empty if they can. Nothing is reported."""
+        found = self._conflicts(environment, {table.name: table for table in tables})
+        chosen = self.manifest.smelt.feature_profiles
+        profiles = {chosen[feature][0]: None for feature in environment.features if feature in chosen}
+        return [*found, "these features have different profiles"] if len(profiles) > 1 else found
+
+    def _conflicts(self, environment: Environment, tables: Mapping[str, TomlFeature]) -> list[str]:
+        features = [tables[name] for name in environment.features]
+        priorities = list(dict.fromkeys(each.channel_priority for each in features if each.channel_priority))
+        complaints = [
+            combine_requirements(features),
+            options_conflict([each.pypi_options for each in features if each.pypi_options is not None]),
+            f"these features want different `channel-priority`: `{priorities[0]}` and `{priorities[1]}`"
+            if len(priorities) > 1
+            else None,
+        ]
+        return [complaint for complaint in complaints if complaint is not None]
 
     def profile(self, name: str) -> Profile:
         """The profile ``name``."""
@@ -136,7 +140,9 @@ class Checks:
         return found
 
     def check_unused(self, environments: Mapping[str, Environment]) -> None:
-        """Warn of features that no environment has."""
+        """Warn of features that no environment has, but where they are there to be composed on demand."""
+        if self.manifest.smelt.on_demand is not None:
+            return
         used = {feature for environment in environments.values() for feature in environment.features}
         for name, feature in self.manifest.features.items():
             if name not in used:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from smelt.errors import Label, ManifestError
@@ -25,17 +26,23 @@ REFERENCE_VERSION = "0.77.0"
 RECIPES = ("recipe.yaml", "recipe.yml", "recipe/recipe.yaml", "recipe/recipe.yml")
 
 
-def load_workspace(path: Path | None = None, *, start: Path | None = None) -> Workspace:
+def load_workspace(path: Path | None = None, *, start: Path | None = None, asked: Sequence[str] = ()) -> Workspace:
     """The workspace that is meant by ``path`` (a manifest or its folder) or that is found from ``start`` upwards.
 
     Without ``path`` the search begins in ``start`` (the working folder) and may end at what
-    ``PIXI_PROJECT_MANIFEST`` names. Raises ManifestError, or ErrorGroup with every mistake of the manifest.
+    ``PIXI_PROJECT_MANIFEST`` names. ``asked``: environments on demand, as in ``workspace_of``.
+    Raises ManifestError, or ErrorGroup with every mistake of the manifest.
     """
-    return workspace_of(find_workspace(path, start=start))
+    return workspace_of(find_workspace(path, start=start), asked=asked)
 
 
-def workspace_of(found: FoundManifest) -> Workspace:
-    """The workspace of a manifest that was found. Raises as ``load_workspace``."""
+def workspace_of(found: FoundManifest, *, asked: Sequence[str] = (), remembered: Sequence[str] = ()) -> Workspace:
+    """The workspace of a manifest that was found.
+
+    ``asked``: environments on demand that it shall have (``py312+cu13``). ``remembered``: such that were asked for
+    before; those that can no longer be composed are left out. Raises as ``load_workspace``, and UnknownNameError for
+    features of ``asked`` that do not exist.
+    """
     _check_requires_pixi(found)
     manifest = parse_manifest(found.document, found.kind)
     if manifest.workspace is None:
@@ -45,7 +52,9 @@ def workspace_of(found: FoundManifest) -> Workspace:
             code="manifest-no-tables",
         )
     try:
-        return Assembly(manifest=manifest, path=found.path, ignored=found.ignored).load()
+        return Assembly(
+            manifest=manifest, path=found.path, ignored=found.ignored, asked=asked, remembered=remembered
+        ).load()
     except RecursionError:
         raise ManifestError(f"{found.document.source.path} is nested too deeply", code="manifest-syntax") from None
 

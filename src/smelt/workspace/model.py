@@ -102,13 +102,17 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """A named set of features. ``features`` in order of precedence, first wins, ``default`` last if used."""
+    """A named set of features. ``features`` in order of precedence, first wins, ``default`` last if used.
+
+    ``on_demand``: it is not declared, but was asked for by its features (see ``smelt.workspace.on_demand``).
+    """
 
     name: str
     features: tuple[str, ...]
     solve_group: str | None = None
     no_default_feature: bool = False
     place: Place | None = field(default=None, compare=False)
+    on_demand: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +173,8 @@ class Workspace:
     """A workspace as its manifest declares it.
 
     ``root`` is the folder of the manifest (absolute); ``environments`` in manifest order with ``default``
-    first; ``effective[(environment, platform name)]`` exists for every environment and every platform that it
-    supports; ``package`` is the package that the same manifest defines, if any. ``warnings`` are
+    first and those on demand last; ``effective[(environment, platform name)]`` exists for every environment and
+    every platform that it supports; ``package`` is the package that the same manifest defines, if any. ``warnings`` are
     ``smelt.manifest.reading.ManifestWarning``s: texts with ``labels`` and ``help``. ``properties``: what packages
     inherit. ``channels``: the workspace's own, resolved. ``conda_pypi_map`` as ``TomlWorkspace`` has it.
     """
@@ -200,6 +204,11 @@ class Workspace:
     def files(self) -> tuple[Path, ...]:
         """Every file that the workspace was read from, but for the manifests of its packages."""
         return (self.manifest_path, *self.variant_files)
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The environments that the manifest declares: all but those on demand."""
+        return tuple(name for name, environment in self.environments.items() if not environment.on_demand)
 
     @property
     def state_folder(self) -> Path:
