@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smelt.cli.terminal import Terminal
+from smelt.cli.terminal import Terminal, program
 from smelt.errors import ErrorGroup, Label, SmeltError
 
 
@@ -26,7 +26,23 @@ def render(error: SmeltError, terminal: Terminal) -> str:
     return "\n".join(lines)
 
 
+def render_warning(warning: str, terminal: Terminal) -> str:
+    """A warning, with its first place and what to do where it knows them (``ManifestWarning``)."""
+    lines = [f"{terminal.style('warning', 'yellow', 'bold', err=True)}: {warning}"]
+    labels: tuple[Label, ...] = getattr(warning, "labels", ())
+    help: str | None = getattr(warning, "help", None)
+    for label in labels[:1]:
+        words = f": {label.message}" if label.message else ""
+        lines.append(f"  {terminal.style('-->', 'blue', err=True)} {label.place}{words}")
+    if help:
+        lines.extend(_block("help", help, terminal, "cyan"))
+    return "\n".join(lines)
+
+
 def _block(head: str, text: str, terminal: Terminal, color: str) -> list[str]:
+    name = program()
+    if name != "smelt":  # a hint names a command that works
+        text = text.replace("`smelt ", f"`{name} ")
     first, *rest = text.rstrip("\n").split("\n")
     indent = " " * (len(head) + 4)
     return [

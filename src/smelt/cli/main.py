@@ -93,6 +93,11 @@ def _dispatch(arguments: list[str], terminal: Terminal) -> int:
     name = rest[0]
     command = find(name)
     if command is None:
+        from smelt.cli.external import find_external, run_external
+
+        external = find_external(name)
+        if external is not None:
+            return run_external(external, rest[1:])
         guess = closest(name, [c.name for c in COMMANDS])
         raise UsageError(
             f"there is no command `{name}`",

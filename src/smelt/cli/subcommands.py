@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smelt.cli.terminal import Terminal
+from smelt.cli.terminal import program as program
 
 if TYPE_CHECKING:
     Actions = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
@@ -60,9 +60,3 @@ def run_handler(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Run the command that was chosen."""
     handler: Handler = arguments.handler
     return handler(arguments, terminal)
-
-
-def program() -> str:
-    """What smelt was called by on this command line: hints name a command that works."""
-    name = Path(sys.argv[0]).stem
-    return name if name and not name.startswith("__") else "smelt"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TextIO
 
 _CODES = {
@@ -85,3 +86,9 @@ def human_size(size: int) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1024
     return f"{number:.1f} GiB"
+
+
+def program() -> str:
+    """What smelt was called by on this command line: hints name a command that works."""
+    name = Path(sys.argv[0]).stem
+    return name if name and not name.startswith("__") else "smelt"

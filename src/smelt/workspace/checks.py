@@ -174,4 +174,6 @@ def _selector_help(selector: str, names: list[str]) -> str:
     if selector in ("unix", "linux", "win", "osx", "macos"):
         names = names + [each for each in KNOWN_PLATFORMS if selects(selector, each, each) and each not in names]
     names = names or [selector]
-    return f"add one of {', '.join(names)} to the platforms" if len(names) > 1 else f"add `{names[0]}` to the platforms"
+    if len(names) > 1:
+        return f"add one of {', '.join(names)} to the platforms"
+    return f"add `{names[0]}` to the platforms: `smelt workspace platform add {names[0]}`"

@@ -1,0 +1,31 @@
+"""Commands that are programs of their own: ``smelt-<name>`` or ``pixi-<name>`` on the search path.
+
+Source: the reference's page "Pixi extensions".
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def find_external(name: str) -> str | None:
+    """The program that is the command ``name``: on ``PATH``, or installed by ``global``; None if there is none."""
+    if not name.replace("-", "").replace("_", "").isalnum():
+        return None
+    home = Path(os.environ.get("PIXI_HOME") or Path.home() / ".pixi") / "bin"
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(home)])
+    return shutil.which(f"smelt-{name}", path=path) or shutil.which(f"pixi-{name}", path=path)
+
+
+def run_external(program: str, arguments: Sequence[str]) -> int:
+    """Become ``program`` (where the system can), or run it and give its exit code. Raises OSError."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "posix":
+        os.execv(program, [program, *arguments])
+    return subprocess.run([program, *arguments], check=False).returncode
