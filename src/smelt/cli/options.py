@@ -100,8 +100,11 @@ def load(arguments: argparse.Namespace, terminal: Terminal) -> Workspace:
         given=given_settings(arguments),
         on_demand=[given] if isinstance(given, str) else given or [],
     )
-    for warning in workspace.model.warnings:
-        terminal.warn(warning)
+    if workspace.model.warnings:
+        from smelt.cli.errors import render_warning
+
+        for warning in workspace.model.warnings:
+            terminal.note(render_warning(warning, terminal))
     show_problems(workspace.settings, terminal)
     put_into_force(workspace.settings, terminal)
     return workspace
