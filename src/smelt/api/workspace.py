@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from smelt.api.on_demand import load_model
 from smelt.api.platforms import effective_for, environment_named, platform_for
 from smelt.api.pypi import project_stamps, pypi_install, python_provider
 from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, write_known
@@ -20,7 +21,6 @@ from smelt.fs import hold
 from smelt.install.state import environment_digest, is_current, read_state, watched_paths
 from smelt.source.stats import racy
 from smelt.types import CondaRecord, current_platform
-from smelt.workspace.load import load_workspace
 from smelt.workspace.model import Workspace as Model
 
 if TYPE_CHECKING:
@@ -103,14 +103,16 @@ class Workspace:
         *,
         source: ConfigSource | None = None,
         given: Mapping[str, object] | None = None,
+        on_demand: Sequence[str] = (),
     ) -> Workspace:
         """The workspace whose manifest is ``path`` (file or folder), or the one that the current folder is in.
 
-        ``source`` and ``given`` as ``smelt.config.settings.load_settings`` takes them.
-        Raises ManifestError (all errors of the file together).
+        ``source`` and ``given`` as ``smelt.config.settings.load_settings`` takes them. ``on_demand``: environments
+        that are composed of features without being declared (``py312+cu13``); those in the lock file are had anyway.
+        Raises ManifestError (all errors of the file together), UnknownNameError for features that do not exist.
         """
         started = time.time_ns()
-        model = load_workspace(path)
+        model = load_model(path, on_demand)
         workspace = cls(model, reporters, stamps_as_read(model.files, started), started=started)
         if source is not None or given:
             from smelt.config.settings import load_settings
@@ -245,10 +247,10 @@ class Workspace:
         return run_builds(self.plan(environments, mode=mode), options or BuildOptions(), self.reporters)
 
     def supported(self) -> tuple[str, ...]:
-        """The environments that support this machine's platform."""
+        """The declared environments that support this machine's platform."""
         subdir = current_platform()
         model = self.model
-        return tuple(n for n in model.environments if any(p.subdir == subdir for p in model.platforms_of(n)))
+        return tuple(n for n in model.declared if any(p.subdir == subdir for p in model.platforms_of(n)))
 
     def packages(
         self, environment: str = "default", platform: str | None = None, *, mode: LockMode = "update"
