@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TextIO
 
 _CODES = {
@@ -90,5 +89,5 @@ def human_size(size: int) -> str:
 
 def program() -> str:
     """What smelt was called by on this command line: hints name a command that works."""
-    name = Path(sys.argv[0]).stem
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]  # noqa: PTH119, PTH122 - pathlib takes 4 ms
     return name if name and not name.startswith("__") else "smelt"
