@@ -83,5 +83,6 @@ def remove_task(manifest: ManifestText, scope: Scope, name: str) -> ManifestText
     """Without the task ``name``. Raises UnknownNameError (``unknown-task``) if there is none."""
     path = scope.path(manifest, "tasks")
     if name not in manifest.table(path):
-        raise UnknownNameError(f"the task `{name}` is not defined for {scope}", code="unknown-task")
+        where = str(scope).replace("`", "'")
+        raise UnknownNameError(f"the task '{name}' does not exist for {where}", code="unknown-task")
     return scope.settle(manifest.remove((*path, name)), path)
