@@ -167,6 +167,27 @@ def test_what_fails_after_the_solve_is_undone(run: Run, workspace: Path, tmp_pat
     assert not (tmp_path / "pixi.lock").exists()
 
 
+def test_an_edit_of_somebody_else_in_the_meantime_is_kept(workspace: Path) -> None:
+    from smelt.api.editing import EditOptions, ManifestEditor
+    from smelt.api.workspace import Workspace
+    from smelt.errors import ManifestError
+    from smelt.lock.model import Lock
+    from smelt.manifest.edit.manifest import ManifestText
+
+    editor = ManifestEditor.open(Workspace.load(workspace))
+    changed = editor.manifest.set(("dependencies", "tool"), "*")
+
+    def meanwhile(lock: Lock, manifest: ManifestText) -> ManifestText:
+        workspace.write_text(workspace.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
+        return manifest
+
+    for options in (EditOptions(pin=meanwhile), EditOptions(lock=False)):
+        with pytest.raises(ManifestError, match="in the meantime"):
+            editor.commit(changed, options)
+    assert workspace.read_text(encoding="utf-8").endswith("# mine\n")
+    assert not (workspace.parent / "pixi.lock").exists()
+
+
 def test_frozen_only_changes_the_manifest(run: Run, workspace: Path, tmp_path: Path) -> None:
     assert run("add", "--frozen", "absent")[0] == 0
     assert data(workspace)["dependencies"]["absent"] == "*"
@@ -257,7 +278,7 @@ def test_tasks(run: Run, workspace: Path) -> None:
     assert run("task", "rm", "two", "both")[0] == 0
     assert workspace.read_text(encoding="utf-8") == before
     code, _, err = run("task", "rm", "none")
-    assert (code, "is not defined" in err) == (0, True)
+    assert (code, "the task 'none' does not exist for the workspace" in err) == (0, True)
 
 
 def test_a_task_that_breaks_the_manifest_is_not_written(run: Run, workspace: Path) -> None:

@@ -97,6 +97,7 @@ class ManifestEditor:
         workspace = self._workspace(manifest)
         if manifest.text == self.manifest.text:
             return Edited(workspace=workspace, manifest=manifest, changed=False)
+        self._check_unchanged()
         self._replace(manifest.text.encode("utf-8"))
         return Edited(workspace=workspace, manifest=manifest)
 
@@ -115,18 +116,13 @@ class ManifestEditor:
         changed = manifest.text != self.manifest.text
         if options.dry_run:
             return Edited(workspace=workspace, manifest=manifest, difference=result.difference, changed=changed)
-        old_lock = _read(workspace.model.lock_path)
-        try:
-            self._write_both(manifest, workspace, result.lock)
-            if options.install and _installable(workspace.model):
+        old_lock = self._write_both(manifest, workspace, result.lock)
+        if options.install and _installable(workspace.model):
+            try:
                 workspace.install(mode="update")
-        except BaseException:
-            self._replace(self._raw)
-            if old_lock is None:
-                workspace.model.lock_path.unlink(missing_ok=True)
-            else:
-                write_bytes(workspace.model.lock_path, old_lock)
-            raise
+            except BaseException:
+                self._restore(manifest, old_lock)
+                raise
         return Edited(
             workspace=workspace,
             manifest=manifest,
@@ -137,16 +133,43 @@ class ManifestEditor:
     def _workspace(self, manifest: ManifestText) -> Workspace:
         return Workspace(self.model(manifest), self.workspace.reporters, settings=self.workspace.settings)
 
-    def _write_both(self, manifest: ManifestText, workspace: Workspace, lock: Lock) -> None:
+    def _write_both(self, manifest: ManifestText, workspace: Workspace, lock: Lock) -> bytes | None:
+        """Write manifest and lock, or neither; the lock file as it was."""
         from smelt.lock.platforms import shorten
         from smelt.lock.writer import write
 
         model = workspace.model
         waiting = workspace.reporters.install.waiting
         with hold(model.state_folder / "smelt" / "workspace.lock", "writing the manifest", waiting):
-            if manifest.text != self.manifest.text:
+            self._check_unchanged()
+            old_lock = _read(model.lock_path)
+            try:
                 self._replace(manifest.text.encode("utf-8"))
-            write(shorten(lock, model), model.lock_path)
+                write(shorten(lock, model), model.lock_path)
+            except BaseException:
+                self._restore(manifest, old_lock)
+                raise
+        return old_lock
+
+    def _restore(self, manifest: ManifestText, old_lock: bytes | None) -> None:
+        """Put manifest and lock back, unless something else was written since."""
+        if _read(self.workspace.model.manifest_path) != manifest.text.encode("utf-8"):
+            return
+        self._replace(self._raw)
+        lock_path = self.workspace.model.lock_path
+        if old_lock is None:
+            lock_path.unlink(missing_ok=True)
+        elif _read(lock_path) != old_lock:
+            write_bytes(lock_path, old_lock)
+
+    def _check_unchanged(self) -> None:
+        """What was written since the manifest was read must not get lost."""
+        if _read(self.workspace.model.manifest_path) != self._raw:
+            raise ManifestError(
+                f"{self.manifest.shown} was changed by something else in the meantime",
+                code="manifest-changed",
+                help="nothing was written: do it again",
+            )
 
     def _replace(self, raw: bytes) -> None:
         path = self.workspace.model.manifest_path
