@@ -55,7 +55,7 @@ CASES = [
     ('[dependencies]\nx = { versoin = "1" }\n', (5, 7), "not known in `dependencies.x`", "`version`"),
     ('[dependencies]\nx = { pin-compatible = true }\n', (5, 7), "not allowed in this table", "run-dependencies"),
     ('[dependencies]\nx = { workspace = false }\n', (5, 19), "cannot be false", ""),
-    ('[dependencies]\nx = { workspace = true, version = "1" }\n', (5, 25), "together with `workspace`", ""),
+    ('[dependencies]\nx = { workspace = true, version = "1" }\n', (5, 25), "mutually exclusive with `workspace`", ""),
     ('[dependencies]\nx = { pypi = "markupsafe>=3" }\n', (5, 15), "`name==version`", ""),
     ('[dependencies]\nx = { version = "1", when = ["a"] }\n', (5, 29), "expected a string or a table", ""),
     ('[dependencies]\nx = { version = "1", when = { all = [] } }\n', (5, 37), "at least one", ""),
