@@ -10,7 +10,7 @@ from typing import Any
 
 from smelt.archive import read_conda
 from smelt.build.execute import build_all
-from smelt.build.key import build_key
+from smelt.build.key import build_key, content_key
 from smelt.build.metadata import finalize
 from smelt.build.model import Artifact, BuildInput, BuildNode, SourceInput
 from smelt.build.store import Store
@@ -116,6 +116,7 @@ def node(
         build_subdir=SUBDIR,
         inputs=inputs,
         wanted_by=wanted_by,
+        content=content_key(inputs, (*build, *host)),
     )
 
 

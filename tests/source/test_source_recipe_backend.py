@@ -81,7 +81,7 @@ def test_variants_of_a_recipe(tmp_path: Path) -> None:
     assert variant.recipe["context"] == {"version": "1.10"}
     assert variant.license == "MIT"
     assert variant.recipe_folder == tmp_path
-    assert variant.file_globs == ("!/pixi.toml", "!/pixi.lock")
+    assert variant.file_globs == ("!/pixi.toml", "!/pixi.lock", "!/recipe.yaml", "!/variants.yaml")
 
 
 def test_build_strings_are_the_same_with_and_without_skip_conditions(tmp_path: Path) -> None:
@@ -154,6 +154,9 @@ outputs:
 """
 
 
+DEFINITIONS = ("!/recipe/recipe.yaml", "!/recipe/variants.yaml", "!/variants.yaml")
+
+
 def test_several_outputs(tmp_path: Path) -> None:
     folder = tmp_path / "packages"
     variants = {v.name: v for v in render(recipe(folder, MULTI, "recipe/recipe.yaml", variants={"zlib": ("1",)}))}
@@ -166,7 +169,7 @@ def test_several_outputs(tmp_path: Path) -> None:
     assert lib.host_requirements == ("zlib 1.*",)
     assert dict(lib.run_exports) == {"strong": ("lib >=2.1,<2.2.0a0",), "weak_constrains": ("old <1",)}
     assert lib.recipe_folder == folder / "recipe"
-    assert lib.file_globs == ("!*", "&/recipe", "&/code", "!/pixi.toml", "!/pixi.lock")
+    assert lib.file_globs == ("!*", "&/recipe", "&/code", "!/pixi.toml", "!/pixi.lock", *DEFINITIONS)
 
 
 def test_profile_of_several_outputs_reaches_pins_and_build_strings(tmp_path: Path) -> None:
@@ -268,7 +271,7 @@ def test_extra_input_globs_are_relative_to_the_package(tmp_path: Path) -> None:
     text = "package: {name: a, version: '1'}\n"
     config = {"extra-input-globs": ["data/**"]}
     (variant,) = render(recipe(tmp_path, text, "recipe/recipe.yaml", config=config))
-    assert variant.file_globs == ("!*", "&/recipe", "!/pixi.toml", "!/pixi.lock", "data/**")
+    assert variant.file_globs == ("!*", "&/recipe", "!/pixi.toml", "!/pixi.lock", *DEFINITIONS, "data/**")
 
 
 def test_no_recipe(tmp_path: Path) -> None:

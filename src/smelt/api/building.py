@@ -35,11 +35,15 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Whether a planned build is in the store, and if not, why it is to be built."""
+    """Whether a planned build is in the store, and if not, why it is to be built.
+
+    ``repacks``: nothing is compiled, another build in the store has the same files.
+    """
 
     label: str
     stored: bool
     reasons: tuple[str, ...] = ()
+    repacks: bool = False
 
 
 def store(warn: Callable[[str], None] | None = None) -> Store:
@@ -79,7 +83,9 @@ def explain_builds(plan: BuildPlan, packages: Collection[str] | None = None) -> 
     found: list[Explanation] = []
     for node in needed(plan.nodes, packages):
         stored = artifacts.lookup(node.key) is not None
-        found.append(Explanation(label=node.label, stored=stored, reasons=() if stored else _reasons(node, artifacts)))
+        reasons = () if stored else _reasons(node, artifacts)
+        repacks = not stored and artifacts.same_files(node) is not None
+        found.append(Explanation(label=node.label, stored=stored, reasons=reasons, repacks=repacks))
     return tuple(found)
 
 

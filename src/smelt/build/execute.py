@@ -13,8 +13,9 @@ from smelt.build.cleanup import Cleanup
 from smelt.build.environment import output_folder
 from smelt.build.failure import build_error, metadata_error
 from smelt.build.freeze import freeze
-from smelt.build.job import Placement
+from smelt.build.job import JobSpec, Placement
 from smelt.build.model import Artifact, BuildNode
+from smelt.build.repack import description_job, repack
 from smelt.build.reporter import BuildReporter
 from smelt.build.requirement import canonical
 from smelt.build.run import BuiltPackage, run_worker
@@ -40,8 +41,12 @@ def build_all(
     rebuild: frozenset[str] = frozenset(),
     package_cache: Path | None = None,
     provide: Provide | None = None,
+    repacks: bool = True,
 ) -> Mapping[str, Artifact]:
     """The artifact of every node, by build key; what the store has is not built.
+
+    What differs from a stored build only in what the package says of itself is repacked, not built, unless it is
+    in ``rebuild`` or ``repacks`` is off.
 
     At most ``jobs`` builds run at once. ``rebuild``: names of packages that are built though they are stored.
     ``work_root``: the folder below which builds work (one folder per package and variant, removed afterwards).
@@ -63,6 +68,7 @@ def build_all(
         package_cache=(package_cache or cache_root()).absolute(),
         cleanup=cleanup,
         provide=provide,
+        repacks=repacks,
     )
     try:
         result = run_graph(
@@ -99,6 +105,7 @@ class _Builder:
         package_cache: Path,
         cleanup: Cleanup,
         provide: Provide | None,
+        repacks: bool,
     ) -> None:
         self._store = store
         self._reporter = reporter
@@ -107,6 +114,7 @@ class _Builder:
         self._package_cache = package_cache
         self._cleanup = cleanup
         self._provide = provide
+        self._repacks = repacks
         self._records: dict[str, CondaRecord] = {}
 
     def job(self, node: BuildNode):
@@ -147,7 +155,9 @@ class _Builder:
         self._reporter.started(node)
         inputs = self._inputs(node)
         spec = freeze(node, inputs)
-        if self._provide is not None:
+        again = node.variant.name in self._rebuild
+        files = self._store.same_files(node) if self._repacks and not again else None
+        if self._provide is not None and files is None:
             items = (*node.build_inputs, *node.host_inputs)
             records = [item if isinstance(item, CondaRecord) else inputs[item.key] for item in items]
             _interruptible(self._provide, records, cancellation)
@@ -166,15 +176,18 @@ class _Builder:
         ):
             try:
                 built = run_worker(
-                    spec,
+                    spec if files is None else description_job(spec),
                     placement,
                     cancellation=cancellation,
                     line=lambda text: self._reporter.line(node, text),
                 )
                 if not isinstance(built, BuiltPackage):
                     raise build_error(node, built, self._store.keep_log(node, placement.log))
+                if files is not None:
+                    built = _repacked(built, files, spec, placement)
                 _compare(node, built.index)
-                artifact = self._store.put(node, built.archive, built.index, placement.log)
+                repacked = files is not None
+                artifact = self._store.put(node, built.archive, built.index, placement.log, repacked=repacked)
             finally:
                 self._cleanup.discard(folder)
         if stored is not None and stored.record.sha256 != artifact.record.sha256:
@@ -195,6 +208,16 @@ class _Builder:
             if record is not None:
                 found[key] = record
         return found
+
+
+def _repacked(described: BuiltPackage, files: Artifact, spec: JobSpec, placement: Placement) -> BuiltPackage:
+    """The package with the files of another build; the log says so, and goes on with the log of that build."""
+    target = placement.folder / described.archive.name
+    index = repack(files.path, described.archive, target, spec.timestamp)
+    before = files.log.read_text(encoding="utf-8", errors="replace") if files.log.is_file() else ""
+    head = f"repacked: the files are those of build {files.key}, only the description is new. Its log:\n"
+    placement.log.write_text(before if before.startswith("repacked: ") else head + before, encoding="utf-8")
+    return BuiltPackage(archive=target, index=index)
 
 
 def _interruptible(provide: Provide, records: Sequence[CondaRecord], cancellation: Cancellation) -> None:

@@ -65,6 +65,42 @@ def build_key(
     return key, inputs
 
 
+_DESCRIBES = frozenset({"run", "run_constraints", "run_exports", "ignore_run_exports", "extras"})
+"""Requirements that are written into the description of a package, and that no build script sees."""
+
+
+def content_key(inputs: Mapping[str, object], packages: Iterable[BuildInput]) -> str:
+    """The digest of what decides about the built files, out of the ``inputs`` of a build key.
+
+    Builds with equal content keys differ only in what the package says of itself: its run requirements, constraints,
+    run-exports, licence and summary. The configuration counts as far as the backend made something of it.
+    ``packages``: the build and host inputs; a source package stands there by its own
+    content key (without one, by its build key), as a build sees the files of its dependencies.
+
+    What a recipe says that checks the built files against the dependencies (``dynamic_linking``) makes them part of it.
+    """
+    recipe = dict(mapping(inputs.get("recipe")))
+    requirements = mapping(recipe.get("requirements"))
+    checked = "dynamic_linking" in mapping(recipe.get("build"))
+    about = mapping(recipe.get("about"))
+    recipe.pop("extra", None)
+    # licence files are copied into the package
+    recipe["about"] = {key: value for key, value in about.items() if key == "license_file"}
+    if not checked:
+        recipe["requirements"] = {key: value for key, value in requirements.items() if key not in _DESCRIBES}
+    contents = {item.key: item.content or item.key for item in packages if isinstance(item, SourceInput)}
+    left_out = {"files", "configuration"} if checked else {"files", "configuration", "metadata"}
+    kept: dict[str, object] = {**{key: inputs[key] for key in inputs if key not in left_out}, "recipe": recipe}
+    for key in ("build_packages", "host_packages"):
+        kept[key] = {name: _by_content(mapping(each), contents) for name, each in mapping(inputs.get(key)).items()}
+    return digest_json(kept)
+
+
+def _by_content(package: Mapping[str, object], contents: Mapping[str, str]) -> Mapping[str, object]:
+    key = package.get("key")
+    return {"content": contents.get(key, key)} if isinstance(key, str) else package
+
+
 @cache
 def _tools() -> tuple[tuple[str, str], ...]:
     """The versions of what shapes an artifact; read without importing them."""

@@ -13,10 +13,14 @@ from smelt.types import CondaRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInput:
-    """A source package inside a build or host environment: the build that makes it."""
+    """A source package inside a build or host environment: the build that makes it.
+
+    ``content``: its content key, empty where that is not known.
+    """
 
     name: str
     key: str
+    content: str = ""
 
 
 BuildInput = CondaRecord | SourceInput
@@ -26,10 +30,12 @@ BuildInput = CondaRecord | SourceInput
 class BuildNode:
     """One build of one variant, with everything that identifies it.
 
-    ``key``: the build key (see ``smelt.build.key``). ``build_inputs``/``host_inputs``: the locked packages of the
-    two environments. ``channels``: base URLs, for what the recipe itself says of channels. ``identifier``: the
-    lock's name of it. ``wanted_by``: environments that need it, for messages. ``source_digest``: identifies
-    the source tree. ``inputs``: what went into the key, kept with the artifact for ``build --why``.
+    ``key``: the build key (see ``smelt.build.key``). ``content``: the content key, the same for builds that differ
+    only in what the package says of itself (empty: not known, then nothing is repacked).
+    ``build_inputs``/``host_inputs``: the locked packages of the two environments. ``channels``: base URLs, for what
+    the recipe itself says of channels. ``identifier``: the lock's name of it. ``wanted_by``: environments that need
+    it, for messages. ``source_digest``: identifies the source tree. ``inputs``: what went into the key, kept with
+    the artifact for ``build --why``.
     """
 
     key: str
@@ -45,6 +51,7 @@ class BuildNode:
     build_subdir: str
     inputs: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     wanted_by: tuple[str, ...] = ()
+    content: str = ""
 
     @property
     def label(self) -> str:
@@ -61,7 +68,8 @@ class BuildNode:
 class Artifact:
     """A built package in the store: ``record.url`` is a ``file://`` address of ``path``.
 
-    ``log`` is the build's log; ``built`` tells whether this call built it (False: it was in the store).
+    ``log`` is the build's log; ``built`` tells whether this call made it (False: it was in the store), ``repacked``
+    whether it did so from the files of another build.
     """
 
     key: str
@@ -69,3 +77,4 @@ class Artifact:
     record: CondaRecord
     log: Path
     built: bool = False
+    repacked: bool = False

@@ -7,6 +7,7 @@ Layout, below the root (``<cache>/smelt``)::
                               inputs.json   what went into the key
                               build.log
     artifacts/index/<name>/<digest of platform and variant>.json   the last build of that variant
+    artifacts/content/<content key[:2]>/<content key>.json   the last build with these files
     locks/<key>.lock
     logs/   of failed builds
 """
@@ -109,11 +110,28 @@ class Store:
         artifact = self.lookup(key)
         return artifact is not None and sha256_file(artifact.path) == artifact.record.sha256
 
-    def put(self, node: BuildNode, archive: Path, index: Mapping[str, Any], log: Path) -> Artifact:
+    def same_files(self, node: BuildNode) -> Artifact | None:
+        """An artifact of another build key that has the files which ``node`` would have; None if there is none.
+
+        Its content is read and compared with the record, as another artifact is going to be made of it.
+        """
+        if not node.content:
+            return None
+        key = _key_in(self._content_entry(node.content))
+        if key is None or key == node.key:
+            return None
+        artifact = self.lookup(key, tell=False)
+        if artifact is None or sha256_file(artifact.path) != artifact.record.sha256:
+            return None
+        return artifact
+
+    def put(
+        self, node: BuildNode, archive: Path, index: Mapping[str, Any], log: Path, *, repacked: bool = False
+    ) -> Artifact:
         """Take ``archive`` in as the artifact of ``node``; call it inside ``building``.
 
-        The archive is moved (or copied, from another file system); ``index`` is its ``index.json``. What was
-        there before is replaced. Raises CacheError.
+        The archive is moved (or copied, from another file system); ``index`` is its ``index.json``. ``repacked``: its
+        files were made by another build. What was there before is replaced. Raises CacheError.
         """
         target = self.folder(node.key)
         with _explained(self._root):
@@ -131,10 +149,13 @@ class Store:
                 (staging / _RECORD).write_text(json.dumps(data, indent=1, sort_keys=True), encoding="utf-8")
                 replace_folder(staging, target)
             write_text(self._index_entry(node), json.dumps({"key": node.key}))
+            if node.content:
+                write_text(self._content_entry(node.content), json.dumps({"key": node.key}))
         record = _record(data, target)
         if record is None:
             raise CacheError(f"the package {archive.name} does not describe itself", code="metadata-broken")
-        return Artifact(key=node.key, path=target / archive.name, record=record, log=target / _LOG, built=True)
+        path, log = target / archive.name, target / _LOG
+        return Artifact(key=node.key, path=path, record=record, log=log, built=True, repacked=repacked)
 
     def _sweep(self, target: Path) -> None:
         """Remove what killed processes left beside ``target`` (we hold its lock)."""
@@ -164,17 +185,26 @@ class Store:
 
         None if there was none, or if it is no longer in the store.
         """
-        try:
-            entry = json.loads(self._index_entry(node).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        key = mapping(entry).get("key")
-        return self.inputs(key) if isinstance(key, str) else None
+        key = _key_in(self._index_entry(node))
+        return self.inputs(key) if key is not None else None
+
+    def _content_entry(self, content: str) -> Path:
+        return self._root / "artifacts" / "content" / content[:2] / f"{content}.json"
 
     def _index_entry(self, node: BuildNode) -> Path:
         variant = node.variant
         digest = digest_json([node.subdir, node.build_subdir, dict(variant.variant)])
         return self._root / "artifacts" / "index" / variant.name / f"{digest[:32]}.json"
+
+
+def _key_in(entry: Path) -> str | None:
+    """The build key that an index entry names."""
+    try:
+        data: object = json.loads(entry.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    key = mapping(data).get("key")
+    return key if isinstance(key, str) else None
 
 
 def _record(data: Mapping[str, object], folder: Path) -> CondaRecord | None:

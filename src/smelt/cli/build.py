@@ -73,6 +73,8 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     artifacts = run_builds(plan, options, workspace.reporters)
     for artifact in artifacts.values():
         word = terminal.style("built ", "green") if artifact.built else terminal.style("cached", "dim")
+        if artifact.repacked:
+            word = terminal.style("repacked", "green")
         terminal.print(f"{word} {artifact.record}  sha256:{(artifact.record.sha256 or '')[:16]}")
         if arguments.output_dir is not None:
             folder: Path = arguments.output_dir / artifact.record.subdir
@@ -88,7 +90,8 @@ def _why(explanations: Sequence[Explanation], terminal: Terminal) -> int:
         if each.stored:
             terminal.print(f"{each.label}: in the store, nothing to build")
             continue
-        terminal.print(f"{each.label}: to be built")
+        how = "to be repacked, not compiled: only its description changes" if each.repacks else "to be built"
+        terminal.print(f"{each.label}: {how}")
         for reason in each.reasons:
             terminal.print(f"  {reason}")
     if not explanations:

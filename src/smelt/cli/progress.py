@@ -147,7 +147,8 @@ class BuildProgress:
     def finished(self, node: BuildNode, artifact: Artifact, seconds: float) -> None:
         """It is built."""
         self._board.end(node.key)
-        self._board.say(f"{self._board.mark('✔', 'green')} built {node.label} in {seconds:.1f} s")
+        word = "repacked" if artifact.repacked else "built"
+        self._board.say(f"{self._board.mark('✔', 'green')} {word} {node.label} in {seconds:.1f} s")
 
     def failed(self, node: BuildNode, error: SmeltError, seconds: float) -> None:
         """It failed."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from smelt.build.key import build_key
+from smelt.build.key import build_key, content_key
 from smelt.build.model import BuildInput, BuildNode, SourceInput
 from smelt.errors import LockOutdatedError
 from smelt.lock.model import Lock, Reference, SourcePackage
@@ -121,6 +121,7 @@ class BuildPlanner:
             build_subdir=today.context.subdir,
             inputs=inputs,
             wanted_by=(pair[0],),
+            content=content_key(inputs, (*build, *host)),
         )
         return key
 
@@ -129,7 +130,8 @@ class BuildPlanner:
         for reference in references:
             package = self._lock.packages[reference]
             if isinstance(package, SourcePackage):
-                found.append(SourceInput(name=package.name, key=self._plan(pair, package)))
+                key = self._plan(pair, package)
+                found.append(SourceInput(name=package.name, key=key, content=self._nodes[key].content))
             elif isinstance(package, CondaRecord):
                 found.append(package)
             else:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from smelt.errors import SourceError
 from smelt.fs import smelt_cache, write_text
-from smelt.source.backends.interface import Backend, BackendRecipe
+from smelt.source.backends.interface import Backend, BackendRecipe, literal_pattern
 from smelt.source.backends.registry import backend_of
 from smelt.source.engine import RecipeInput, RecipeOutput, engine_version, render_recipe
 from smelt.source.model import RenderedVariant, RenderRequest
@@ -302,13 +302,8 @@ def _file_globs(
     inside = [folder for folder in dict.fromkeys(folders) if folder.is_relative_to(checkout)]
     if checkout in inside or recipe.folder not in inside:
         return recipe.file_globs
-    places = [_literal(folder.relative_to(checkout).as_posix()) for folder in inside]
+    places = [literal_pattern(folder.relative_to(checkout).as_posix()) for folder in inside]
     return ("!*", *(f"&/{place}" for place in places), *recipe.file_globs)
-
-
-def _literal(path: str) -> str:
-    """``path`` as a pattern that matches nothing else."""
-    return re.sub(r"([\\*?\[\]!#{}& ])", r"\\\1", path)
 
 
 def _script_env(rendered: Mapping[str, object]) -> dict[str, str]:

@@ -6,6 +6,7 @@ entry point is what ``package.build.backend`` says, and it loads an object (not 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,3 +62,8 @@ class Backend(Protocol):
     def recipe(self, request: RenderRequest) -> BackendRecipe:
         """The recipe. Raises SourceError, NotSupportedError."""
         ...
+
+
+def literal_pattern(path: str) -> str:
+    """``path`` as a pattern that matches nothing else (see ``smelt.source.tree``)."""
+    return re.sub(r"([\\*?\[\]!#{}& ])", r"\\\1", path)

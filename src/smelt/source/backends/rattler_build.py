@@ -6,12 +6,12 @@ Source: the reference's page "pixi-build-rattler-build".
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from smelt.errors import Label, NotSupportedError, SourceError
 from smelt.source.backends.configuration import Configuration, configuration_of
-from smelt.source.backends.interface import BackendRecipe
+from smelt.source.backends.interface import BackendRecipe, literal_pattern
 from smelt.source.model import MANIFESTS, RenderRequest
 from smelt.source.requirement import needs_v3
 from smelt.types import SourceLocation
@@ -52,13 +52,27 @@ class RattlerBuildBackend:
             recipe=text,
             recipe_path=path,
             folder=folder,
-            file_globs=(*MANIFESTS, *(configuration.texts("extra-input-globs") or ())),
+            file_globs=(
+                *MANIFESTS,
+                *_definitions(request.checkout.folder, (path, *beside)),
+                *(configuration.texts("extra-input-globs") or ()),
+            ),
             variant_files=tuple(each for each in beside if each.is_file()),
             source_requirements=_source_requirements(request),
             experimental=configuration.boolean("experimental") or False,
             v3=needs_v3(text) or _says_flags(text),
             warnings=("`debug-dir` has no effect and may be removed",) if "debug-dir" in configuration.values else (),
         )
+
+
+def _definitions(folder: Path, paths: Iterable[Path]) -> Iterator[str]:
+    """Globs that keep the recipe and its variants away from the build: they are read here, what they say counts.
+
+    A build that does read its recipe names it in ``extra-input-globs``.
+    """
+    for path in dict.fromkeys(paths):
+        if path.is_relative_to(folder):
+            yield f"!/{literal_pattern(path.relative_to(folder).as_posix())}"
 
 
 def _recipe_path(request: RenderRequest, configuration: Configuration) -> Path:
