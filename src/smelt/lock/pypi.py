@@ -166,7 +166,7 @@ class PypiWalk:
         wanted = self._override(wanted)
         own = wanted.own
         if own.git is not None:
-            return _git_problem(package, own, direct=origin == _ENVIRONMENT)
+            return git_problem(package, own, direct=origin == _ENVIRONMENT)
         if own.url is not None:
             return _url_problem(package, own)
         if own.path is not None:
@@ -344,7 +344,8 @@ def _url_problem(package: PypiPackage, own: PypiRequirement) -> Problem | None:
     return Problem("pypi-source", f"'{package.name}' is locked from {have}, required is {plain_index(wanted)}")
 
 
-def _git_problem(package: PypiPackage, own: PypiRequirement, *, direct: bool) -> Problem | None:
+def git_problem(package: PypiPackage, own: PypiRequirement, *, direct: bool) -> Problem | None:
+    """Why a locked package is not what is wanted from a repository. ``direct``: the manifest wants it."""
     if not package.location.startswith("git+"):
         return Problem("pypi-source", f"'{package.name}' is locked from {package.location}, not from a git repository")
     location = parse_git(package.location)

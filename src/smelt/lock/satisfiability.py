@@ -330,13 +330,13 @@ def _package_problem(
             f"environment '{effective.environment.name}' has development dependencies "
             f"({', '.join(effective.dev)}), which cannot be checked against a lock file yet"
         )
+    use.by_conda |= walk.visited
     if not effective.pypi_requirements:
         return walk.left_over() or _pypi_left_over(pypi) or walk.sources_changed(checks.source_digests)
     if not pypi and conda and all(isinstance(p, CondaRecord) and p.purls is None for p in conda.values()):
         return Problem(
             "missing-purls", "the lock file does not say which conda packages count as packages of a PyPI index"
         )
-    use.by_conda |= walk.visited
     platform = platform_of(conda, effective.platform.subdir, virtual)
     locked = lock.environments[effective.environment.name]
     pypi_walk = PypiWalk(

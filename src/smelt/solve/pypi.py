@@ -25,6 +25,7 @@ from smelt.solve.pypi_input import (
     stand_ins,
 )
 from smelt.solve.pypi_metadata import PypiMetadata, read_metadata
+from smelt.solve.pypi_project import read_project
 from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.solve.pypi_uv import UvFailed, configured_index, run_uv
 
@@ -73,7 +74,12 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
         if normalize_pypi_name(str(package["name"])) not in provided
     ]
     found.sort(key=lambda each: each.name)
-    return PypiSolution(distributions=tuple(found), built=tuple(each.name for each in found if not each.is_wheel))
+    built = tuple(each.name for each in found if not each.is_wheel and not _says_everything(each))
+    return PypiSolution(distributions=tuple(found), built=built)
+
+
+def _says_everything(each: Distribution) -> bool:
+    return each.folder is not None and read_project(each.folder) is not None
 
 
 def lock_packages(solution: PypiSolution, request: PypiSolveRequest) -> tuple[PypiPackage, ...]:

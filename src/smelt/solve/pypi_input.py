@@ -14,7 +14,7 @@ from smelt.errors import NotSupportedError, SolveError
 from smelt.fs import smelt_cache, write_bytes
 from smelt.lock.model import PypiPackage
 from smelt.lock.purls import PypiIdentity
-from smelt.lock.pypi import parse_git
+from smelt.lock.pypi import git_problem, parse_git
 from smelt.lock.pypi_platform import PypiPlatform
 from smelt.lock.pypi_requirement import describe
 from smelt.manifest.pypi import PypiOptions, PypiRequirement
@@ -40,7 +40,7 @@ def project_text(request: PypiSolveRequest) -> str:
     indexes: dict[str, str] = {}
     dependencies: list[str] = []
     for requirement in (*request.requirements, *request.options.dependency_overrides.values()):
-        source = _source(requirement, request.root, indexes)
+        source = _source(requirement, request, indexes)
         if source is not None and sources.setdefault(requirement.name, source) != source:
             raise SolveError(
                 f"`{requirement.name}` is required from two places: {_shown(sources[requirement.name])} and "
@@ -72,10 +72,12 @@ def _plain(requirement: PypiRequirement) -> str:
     return f"{requirement.name}{extras}{requirement.version or ''}"
 
 
-def _source(requirement: PypiRequirement, root: Path, indexes: dict[str, str]) -> dict[str, object] | None:
+def _source(
+    requirement: PypiRequirement, request: PypiSolveRequest, indexes: dict[str, str]
+) -> dict[str, object] | None:
     folder = {"subdirectory": requirement.subdirectory} if requirement.subdirectory else {}
     if requirement.path is not None:
-        path = absolute(requirement.path, root)
+        path = absolute(requirement.path, request.root)
         if not path.exists():
             raise SolveError(
                 f"`{describe(requirement)}`: there is no {path}",
@@ -84,7 +86,7 @@ def _source(requirement: PypiRequirement, root: Path, indexes: dict[str, str]) -
             )
         return {"path": str(path)}  # whether it is editable matters when it is installed
     if requirement.git is not None:
-        reference = requirement.reference or GitReference()
+        reference = _pinned(requirement, request.locked) or requirement.reference or GitReference()
         pins = {key: value for key in ("branch", "tag", "rev") if (value := getattr(reference, key)) is not None}
         lfs = {"lfs": True} if requirement.lfs else {}
         return {"git": requirement.git.removeprefix("git+"), **pins, **folder, **lfs}
@@ -93,6 +95,15 @@ def _source(requirement: PypiRequirement, root: Path, indexes: dict[str, str]) -
     if requirement.index is not None:
         name = indexes.setdefault(requirement.index, f"smelt-index-{len(indexes)}")
         return {"index": name}
+    return None
+
+
+def _pinned(requirement: PypiRequirement, locked: Sequence[PypiPackage]) -> GitReference | None:
+    """The locked commit, where it still is what is wanted: a branch or tag that moved does not move a lock."""
+    for package in locked:
+        if package.name == requirement.name and git_problem(package, requirement, direct=True) is None:
+            commit = parse_git(package.location).commit
+            return GitReference(rev=commit) if commit else None
     return None
 
 
