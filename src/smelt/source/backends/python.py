@@ -8,10 +8,9 @@ or index of the machine, and temporary build folders have fixed names.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from smelt.errors import Label, NotSupportedError, SourceError
+from smelt.errors import NotSupportedError, SourceError
 from smelt.source.backends.configuration import Configuration, configuration_of
 from smelt.source.backends.interface import BackendRecipe
 from smelt.source.backends.pyproject import (
@@ -23,12 +22,10 @@ from smelt.source.backends.pyproject import (
     read_pkg_info,
     read_project,
 )
+from smelt.source.backends.tables import PackageTables, about_of, identity_of, labels_of, uses_v3
 from smelt.source.model import MANIFESTS, RenderRequest
-from smelt.source.requirement import needs_v3, requirement_text
 from smelt.source.variants import compiler_variants
-from smelt.types import CondaSpec, SourceLocation, platform_family
-from smelt.workspace.package import PackageRequirements, Requirement
-from smelt.workspace.requirements import requirements_for
+from smelt.types import platform_family
 
 NAME = "pixi-build-python"
 VERSION = "1"
@@ -85,7 +82,7 @@ class _Composer:
     configuration: Configuration
     project: Project
     code: Project
-    requirements: PackageRequirements
+    tables: PackageTables
     compilers: tuple[str, ...]
 
     @classmethod
@@ -103,7 +100,7 @@ class _Composer:
             raise SourceError(
                 f"package `{request.package.name or request.package.root.name}` has no pyproject.toml in {folder}",
                 code="pyproject-missing",
-                labels=_labels(request),
+                labels=labels_of(request),
                 help="add a `pyproject.toml` with a `[build-system]` table, or use another backend",
             )
         code = project
@@ -119,9 +116,7 @@ class _Composer:
             configuration=configuration,
             project=project,
             code=code,
-            requirements=requirements_for(
-                request.package, request.subdir, build_subdir=request.build_subdir, keep_conditions=True
-            ),
+            tables=PackageTables.of(request),
             compilers=tuple(compilers),
         )
 
@@ -147,15 +142,14 @@ class _Composer:
             "requirements": requirements,
             "about": self._about(),
         }
-        texts = [text for items in _lists(requirements) for text in items]
         return BackendRecipe(
             recipe=recipe,
             recipe_path=package.manifest_path,
             folder=self.request.checkout.folder,
             file_globs=(*MANIFESTS, *(self.configuration.texts("extra-input-globs") or ())),
             variants=compiler_variants(self.request.subdir),
-            source_requirements=self._source_requirements(),
-            v3=bool(package.flags) or any(needs_v3(text) for text in texts),
+            source_requirements=self.tables.sources(),
+            v3=uses_v3(self.request, requirements),
             warnings=self._warnings(),
         )
 
@@ -170,19 +164,7 @@ class _Composer:
         version = package.version or project.version or conda_version(info.get("version", ""))
         if version is None and package.source is not None and package.source.pypi is not None:
             version = conda_version(package.source.pypi.partition("==")[2].strip())
-        for key, value in (("name", name), ("version", version)):
-            if value is None or not value.strip():
-                dynamic = key in project.dynamic
-                raise SourceError(
-                    f"package `{package.name or package.root.name}` has no {key}",
-                    code=f"package-{key}-missing",
-                    labels=_labels(self.request),
-                    help=f"set `{key}` in `[package]`"
-                    + (f": the project computes its {key} when it is built" if dynamic else ""),
-                )
-        assert name is not None
-        assert version is not None
-        return name.lower(), version
+        return identity_of(self.request, name, version, computed=project.dynamic)
 
     def _noarch(self) -> bool:
         said = self.configuration.boolean("noarch")
@@ -278,86 +260,30 @@ class _Composer:
         return python
 
     def _requirements(self) -> dict[str, object]:
-        tables = self.requirements
         python = "python"
         if self.project.requires_python and (spec := python_spec(self.project.requires_python)):
             python = f"python {spec}"
-        build = self._items("build")
-        host = [*self._items("host"), self._installer(), python]
-        run = [*self._items("run"), python]
-        ignored_from = list(tables.ignore_run_exports_from)
+        host = [self._installer(), python]
+        ignored_from: list[str] = []
         if self.configuration.boolean("abi3"):
-            if "python-abi3" not in tables.host:
+            if "python-abi3" not in self.tables.requirements.host:
                 bound = lower_bound(self.project.requires_python) or "3.9"
                 host.append(f"python-abi3 {'.'.join(bound.split('.')[:2])}.*")
-            if "python" not in ignored_from:
-                ignored_from.append("python")
-        build += [f"${{{{ compiler('{language}') }}}}" for language in self.compilers]
-        if "c_stdlib" in self.request.variants and any(each != "go-nocgo" for each in self.compilers):
-            build.append("${{ stdlib('c') }}")
-        if any(each.extra for each in self._tables()):
-            raise NotSupportedError(
-                f"package `{self.request.package.name}` has extra dependency groups, which are not supported yet",
-                labels=_labels(self.request),
-                help="remove `[package.extra-dependencies]`, or put them into `[package.run-dependencies]`",
-            )
-        if self.requirements.conditional and any("channel=" in str(item) for item in (*build, *host, *run)):
-            # Which entries are left is known only to rattler-build, whose text of them loses the channel.
-            raise NotSupportedError(
-                f"package `{self.request.package.name}` has requirements with a channel beside conditions on variants",
-                labels=_labels(self.request),
-                help="name the channel in `[workspace] channels`, or drop the conditions",
-            )
-        kinds = dict.fromkeys(kind for each in self._tables() for kind in each.run_exports)
-        return {
-            "build": build,
-            "host": host,
-            "run": run,
-            "run_constraints": self._items("run_constraints"),
-            "run_exports": {kind.replace("-", "_"): self._items("run_exports", kind) for kind in kinds},
-            "ignore_run_exports": {"by_name": list(tables.ignore_run_exports_by_name), "from_package": ignored_from},
-        }
-
-    def _tables(self) -> tuple[PackageRequirements, ...]:
-        return (self.requirements, *self.requirements.conditional.values())
-
-    def _items(self, table: str, kind: str | None = None) -> list[object]:
-        """The entries of a table, those under a condition on variants as conditional entries of the recipe."""
-
-        def texts(requirements: PackageRequirements) -> list[str]:
-            found = getattr(requirements, table)
-            entries = found.get(kind, {}) if kind is not None else found
-            return [requirement_text(name, spec) for name, spec in entries.items()]
-
-        items: list[object] = list(texts(self.requirements))
-        for condition, requirements in self.requirements.conditional.items():
-            items += [{"if": condition, "then": text} for text in texts(requirements)]
-        return items
-
-    def _source_requirements(self) -> dict[str, SourceLocation]:
-        tables: list[Mapping[str, Requirement]] = [
-            table for each in self._tables() for table in (each.build, each.host, each.run)
-        ]
-        return {
-            name.lower(): spec.location
-            for table in tables
-            for name, spec in table.items()
-            if isinstance(spec, CondaSpec) and spec.location is not None
-        }
+            ignored_from.append("python")
+        return self.tables.recipe(host=host, run=[python], compilers=self.compilers, ignored_from=ignored_from)
 
     def _about(self) -> dict[str, object]:
-        package, project = self.request.package, self.project
-        files = [package.license_file] if package.license_file is not None else list(project.license_files)
-        about: dict[str, object | None] = {
-            "homepage": package.homepage or project.homepage,
-            "license": package.license or project.license,
-            "license_file": files or None,
-            "summary": project.description,
-            "description": package.description or project.description,
-            "documentation": package.documentation or project.documentation,
-            "repository": package.repository or project.repository,
-        }
-        return {key: value for key, value in about.items() if value is not None}
+        project = self.project
+        return about_of(
+            self.request,
+            homepage=project.homepage,
+            license=project.license,
+            license_file=list(project.license_files),
+            summary=project.description,
+            description=project.description,
+            documentation=project.documentation,
+            repository=project.repository,
+        )
 
     def _warnings(self) -> tuple[str, ...]:
         warnings = list(self.project.warnings)
@@ -366,12 +292,3 @@ class _Composer:
         if "pypi-conda-map" in self.configuration.values:
             warnings.append("`pypi-conda-map` has no effect without `ignore-pypi-mapping = false`")
         return tuple(warnings)
-
-
-def _lists(requirements: Mapping[str, object]) -> list[list[str]]:
-    return [[str(text) for text in items] for items in requirements.values() if isinstance(items, list)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def _labels(request: RenderRequest) -> list[Label]:
-    place = request.package.backend.place or request.package.place
-    return [Label(place=place)] if place is not None else []

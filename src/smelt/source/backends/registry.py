@@ -9,10 +9,10 @@ from smelt.source.backends.interface import Backend
 from smelt.text import closest
 from smelt.workspace.package import Package
 
-NATIVE = ("pixi-build-python", "pixi-build-rattler-build")
+NATIVE = ("pixi-build-cmake", "pixi-build-python", "pixi-build-rattler-build")
 """Backends that are part of smelt: nothing is downloaded or started for them."""
 
-PLANNED = ("pixi-build-cmake", "pixi-build-mojo", "pixi-build-r", "pixi-build-ros", "pixi-build-rust")
+PLANNED = ("pixi-build-mojo", "pixi-build-r", "pixi-build-ros", "pixi-build-rust")
 """The reference's other backends."""
 
 GROUP = "smelt.backends"
@@ -28,6 +28,10 @@ def backend_of(package: Package) -> Backend:
         from smelt.source.backends.python import PythonBackend
 
         return PythonBackend()
+    if name == "pixi-build-cmake":
+        from smelt.source.backends.cmake import CmakeBackend
+
+        return CmakeBackend()
     if name == "pixi-build-rattler-build":
         from smelt.source.backends.rattler_build import RattlerBuildBackend
 
