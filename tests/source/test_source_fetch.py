@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_source_archive import tar
 
-from smelt.errors import NotSupportedError, SourceError
+from smelt.errors import SourceError
 from smelt.lock.model import BuildSource
 from smelt.source import download
 from smelt.source.download import without_credentials
@@ -199,14 +199,6 @@ def test_what_cannot_be_reached(url: str, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
     with pytest.raises(SourceError, match="cannot download"):
         pin(SourceLocation(url=url), tmp_path)
-
-
-def test_git_is_not_there_yet(tmp_path: Path) -> None:
-    with pytest.raises(NotSupportedError) as caught:
-        pin(SourceLocation(git="https://user:s3cret@git.example/x"), tmp_path)
-    assert "s3cret" not in caught.value.message
-    with pytest.raises(NotSupportedError):
-        checkout(BuildSource(git="https://git.example/x", rev="0" * 40), tmp_path)
 
 
 def test_an_sdist_is_found_where_uv_is_told_to_look(

@@ -83,7 +83,8 @@ def _git_mismatch(location: str, wanted: SourceLocation) -> str | None:
 def _url_mismatch(location: str, package: SourcePackage, wanted: SourceLocation) -> str | None:
     if not is_url(location) or location.startswith("git+"):
         return "the locked source type does not match the requested type"
-    address, _, fragment = location.partition("#")
+    # rattler takes an address `file://` for a path unless there is something before it
+    address, _, fragment = location.removeprefix("archive+").partition("#")
     if address != (wanted.url or "").partition("#")[0]:
         return f"the locked address '{address}' does not match the requested '{wanted.url}'"
     hashes = _query(fragment)

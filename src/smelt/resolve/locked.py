@@ -18,6 +18,7 @@ from smelt.lock.model import (
 from smelt.lock.options import solve_options
 from smelt.lock.pypi_index import to_indexes
 from smelt.resolve.model import Candidate, Solution
+from smelt.resolve.pins import inner_location
 from smelt.solve.pypi_uv import configured_index
 from smelt.types import CondaRecord, SourceLocation, spec_name
 from smelt.workspace.model import EffectiveEnvironment, Workspace
@@ -178,7 +179,9 @@ def _pypi(candidate: Candidate) -> str | None:
 
 def _source_depends(candidate: Candidate) -> Mapping[str, SourceLocation]:
     run = {spec_name(spec) for spec in candidate.metadata.depends}
-    return {name: at for name, at in candidate.variant.source_requirements.items() if name in run}
+    outer = candidate.requirement.location
+    wanted = candidate.variant.source_requirements.items()
+    return {name: inner_location(outer, at, name) for name, at in wanted if name in run}
 
 
 def _channels(workspace: Workspace, environment: str) -> tuple[str, ...]:

@@ -20,13 +20,14 @@ class SourceRequirement:
     """A requirement on a source package: its name and where it is.
 
     ``location`` is relative to ``base`` (absolute folder) where it is a path. ``inline`` is the definition
-    given with the dependency, if there is one.
+    given with the dependency, if there is one. ``pinned``: the commit or archive to take, where that is decided.
     """
 
     name: str
     location: SourceLocation
     base: Path
     inline: Package | None = field(default=None, hash=False, compare=False)
+    pinned: BuildSource | None = field(default=None, hash=False, compare=False)
 
     @property
     def folder(self) -> Path | None:
@@ -38,7 +39,13 @@ class SourceRequirement:
     @property
     def identity(self) -> str:
         """What tells whether two requirements mean the same package."""
-        return str(self.folder) if self.folder is not None else str(self.location)
+        if self.folder is not None:
+            return str(self.folder)
+        location = self.location
+        if location.git is None and location.url is None:
+            return str(location)
+        more = (location.reference, location.subdirectory, location.sha256, location.lfs)
+        return str(location) if not any(more) else f"{location} {more}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

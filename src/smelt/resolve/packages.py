@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import cast
 
-from smelt.errors import NotSupportedError, SourceError
-from smelt.lock.model import BuildSource, Lock, Reference, SourcePackage
+from smelt.errors import SourceError
+from smelt.lock.model import BuildSource, Lock
+from smelt.manifest.document import read_document
 from smelt.resolve.model import Context, SourceRequirement
+from smelt.resolve.pins import SourcePins, inner_location, location_text
 from smelt.source import stats
 from smelt.source.fetch import checkout, pin
 from smelt.source.model import Checkout, RenderedVariant, RenderRequest
 from smelt.source.render import render
 from smelt.types import SourceLocation
-from smelt.workspace.load import load_package
+from smelt.workspace.discovery import manifest_in
+from smelt.workspace.load import load_package, load_workspace
 from smelt.workspace.model import Workspace
 from smelt.workspace.package import Backend, Package
 
@@ -41,24 +46,26 @@ class LoadedPackage:
 class PackageLoader:
     """Loads and renders the source packages of one workspace; every package and rendering is done once.
 
-    What ``lock`` pins a source to is not looked up again. ``files``: path → stamp of the definitions that were read.
+    What ``lock`` pins a source to is not looked up again, but for packages called ``unlock`` (None: for all).
+    ``files``: path → stamp of the definitions that were read.
     """
 
-    def __init__(self, workspace: Workspace, lock: Lock | None = None) -> None:
+    def __init__(self, workspace: Workspace, lock: Lock | None = None, unlock: Collection[str] | None = ()) -> None:
         self.workspace = workspace
         self.files: dict[str, tuple[int, ...] | None] = {}
-        self._pins = _pins(lock)
+        self._pins = SourcePins.of_lock(lock, unlock)
         # environments are solved at the same time, and what they render is mostly the same
         self._busy = threading.RLock()
-        self._loaded: dict[tuple[str, str], LoadedPackage] = {}
+        self._loaded: dict[tuple[str, str, BuildSource | None], LoadedPackage] = {}
+        self._places: dict[SourceLocation, BuildSource] = {}
         self._rendered: dict[object, tuple[RenderedVariant, ...]] = {}
 
     def load(self, requirement: SourceRequirement) -> LoadedPackage:
         """The package behind a requirement.
 
-        Raises SourceError, ManifestError (its manifest), NotSupportedError for sources that smelt cannot read yet.
+        Raises SourceError, ManifestError (its manifest).
         """
-        key = (requirement.name, requirement.identity)
+        key = (requirement.name, requirement.identity, requirement.pinned)
         with self._busy:
             found = self._loaded.get(key)
             if found is None:
@@ -71,7 +78,9 @@ class PackageLoader:
         loaded = self.load(requirement)
         profile = context.profile
         applies = profile is not None and profile.applies_to(requirement.name)
-        key = (requirement.identity, context.subdir, context.variants, profile if applies else None)
+        inline = requirement.name if requirement.inline is not None else None
+        origin = (requirement.identity, requirement.pinned, inline)
+        key = (origin, context.subdir, context.variants, profile if applies else None)
         with self._busy:
             found = self._rendered.get(key)
             if found is None:
@@ -97,32 +106,71 @@ class PackageLoader:
     ) -> tuple[SourceRequirement, ...]:
         """What a variant requires of other source packages, in build, host and run."""
         package = self.load(requirement).package
-        return tuple(
-            SourceRequirement(name=name, location=location, base=package.root)
-            for name, location in sorted(variant.source_requirements.items())
-        )
+        found: list[SourceRequirement] = []
+        for name, location in sorted(variant.source_requirements.items()):
+            inner = inner_location(requirement.location, location, name)
+            same = inner is not location
+            base, pinned = (requirement.base, requirement.pinned) if same else (package.root, None)
+            found.append(SourceRequirement(name=name, location=inner, base=base, pinned=pinned))
+        return tuple(found)
 
     def _load(self, requirement: SourceRequirement) -> LoadedPackage:
         location = requirement.location
         before = self._stamps(requirement)
-        package = self._definition(requirement)
+        at = self._definition_checkout(requirement)
+        package = self._definition(requirement, at)
         self.files.update(before)
-        code = package.source
-        if location.pypi is not None and code is None:
-            code = location
-        old = self._pins.get((requirement.name, _location_text(requirement, self.workspace.root, None)))
-        if code is None:
-            assert requirement.folder is not None
-            pinned: BuildSource | None = None
-            at = checkout(BuildSource(path="."), package.root)
+        root = self.workspace.root
+        if at is not None:
+            text = location_text(location, at.pinned)
+            pinned, code = self._code_in(requirement, package, at, text)
+        elif location.pypi is not None:
+            pinned, code = self._code(requirement.name, package, package.source or location, str(location))
+            text = pinned.url or str(location)
+            pinned = None
         else:
-            if old is None or not _same_source(old, code):
-                old = None
-            pinned = old or pin(code, package.root)
-            at = checkout(pinned, package.root)
-        text = _location_text(requirement, self.workspace.root, pinned)
-        source = None if location.pypi is not None else pinned
-        return LoadedPackage(requirement=requirement, package=package, location=text, source=source, checkout=at)
+            assert requirement.folder is not None
+            text = _path_text(requirement.folder, root)
+            pinned, code = None, None
+            if package.source is not None:
+                pinned, code = self._code(requirement.name, package, package.source, text)
+        if code is None:
+            code = checkout(BuildSource(path="."), package.root)
+        return LoadedPackage(requirement=requirement, package=package, location=text, source=pinned, checkout=code)
+
+    def _definition_checkout(self, requirement: SourceRequirement) -> Checkout | None:
+        """The commit or archive that holds the definition; None for other kinds of sources."""
+        location = requirement.location
+        if location.git is None and location.url is None:
+            return None
+        pinned = requirement.pinned
+        if pinned is None:
+            origin = replace(location, subdirectory=None, lfs=None)
+            pinned = self._places.get(origin)
+            if pinned is None:
+                pinned = self._pins.place(location, requirement.base) or pin(location, requirement.base)
+                # two packages of one repository come from one commit, also where its branch moves meanwhile
+                self._places[origin] = pinned
+        pinned = replace(pinned, subdir=location.subdirectory)
+        return checkout(pinned, requirement.base, location)
+
+    def _code_in(
+        self, requirement: SourceRequirement, package: Package, at: Checkout, text: str
+    ) -> tuple[BuildSource | None, Checkout]:
+        """The code of a package whose definition is in a checkout."""
+        code = package.source
+        if code is None:
+            return None, at
+        if code.path is None:
+            return self._code(requirement.name, package, code, text)
+        inner = inner_location(requirement.location, code, "source")
+        pinned = replace(at.pinned, subdir=inner.subdirectory)
+        return BuildSource(path=code.path), checkout(pinned, requirement.base, requirement.location)
+
+    def _code(self, name: str, package: Package, code: SourceLocation, defined: str) -> tuple[BuildSource, Checkout]:
+        """The code of a package that is not where its definition is."""
+        pinned = self._pins.code(name, defined, code, package.root) or pin(code, package.root)
+        return pinned, checkout(pinned, package.root, code)
 
     def _stamps(self, requirement: SourceRequirement) -> dict[str, tuple[int, ...] | None]:
         """The stamps of the files that may define the package, taken before they are read."""
@@ -132,13 +180,15 @@ class PackageLoader:
         paths = [folder / name for name in DEFINITIONS] if folder.is_dir() else [folder]
         return {str(path): stats.stamp(str(path)) for path in paths}
 
-    def _definition(self, requirement: SourceRequirement) -> Package:
+    def _definition(self, requirement: SourceRequirement, at: Checkout | None) -> Package:
         location = requirement.location
-        if location.git is not None or location.url is not None:
-            raise NotSupportedError(
-                f"source package `{requirement.name}` comes from {location}: git and url sources are not supported yet",
-                help="check it out beside the workspace and name it by `path`",
-            )
+        if at is not None:
+            if requirement.inline is not None:
+                return replace(requirement.inline, root=at.folder, manifest_path=at.folder / "pixi.toml", source=None)
+            top = at.folder
+            for _ in PurePosixPath(at.pinned.subdir or ".").parts:
+                top = top.parent
+            return load_package(at.folder, _workspace_in(at.folder, top))
         if requirement.inline is not None:
             return requirement.inline
         folder = requirement.folder
@@ -151,24 +201,6 @@ class PackageLoader:
                 )
             return load_package(folder, self.workspace)
         return _package_of_release(requirement)
-
-
-def _pins(lock: Lock | None) -> dict[tuple[str, str], BuildSource]:
-    """What the sources of packages are locked to, by name and location of the package."""
-    if lock is None:
-        return {}
-    pins = {
-        (package.name, package.location): package.source
-        for package in lock.packages.values()
-        if isinstance(package, SourcePackage) and package.source is not None
-    }
-    for identifier, own in lock.sources.items():
-        package = lock.packages.get(Reference(kind="conda_source", value=identifier))
-        if own.pypi is not None and own.source_digest is not None and isinstance(package, SourcePackage):
-            pin = BuildSource(url=package.location, sha256=own.source_digest)
-            if package.source is None:
-                pins[package.name, f"pypi:{own.pypi}"] = pin
-    return pins
 
 
 def _package_of_release(requirement: SourceRequirement) -> Package:
@@ -185,33 +217,27 @@ def _package_of_release(requirement: SourceRequirement) -> Package:
     )
 
 
-def _location_text(requirement: SourceRequirement, root: Path, pinned: BuildSource | None) -> str:
-    """Path relative to the workspace, POSIX; or the URL that the source is pinned to."""
-    folder = requirement.folder
-    if folder is None:
-        return (pinned.url if pinned is not None else None) or str(requirement.location)
+def _path_text(folder: Path, root: Path) -> str:
+    """Path relative to the workspace, POSIX."""
     try:
         return Path(os.path.relpath(folder, root)).as_posix()
     except ValueError:  # another drive
         return folder.as_posix()
 
 
-def _same_source(pinned: BuildSource, location: SourceLocation) -> bool:
-    """Whether what is locked still answers what is asked (an sdist: the name and version in its file name)."""
-    if location.path is not None:
-        return pinned.path == location.path
-    if location.url is not None:
-        return pinned.url == location.url and location.sha256 in (None, pinned.sha256)
-    if location.pypi is not None and pinned.url is not None:
-        from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
-
-        name, _, version = location.pypi.partition("==")
-        try:
-            found_name, found_version = parse_sdist_filename(pinned.url.rpartition("/")[2])
-        except InvalidSdistFilename:
-            return False
-        return found_name == canonicalize_name(name.strip()) and str(found_version) == version.strip()
-    return False
+def _workspace_in(folder: Path, top: Path) -> Workspace | None:
+    """The workspace of the checkout ``top`` that ``folder`` is in: what packages there may inherit from."""
+    for each in (folder, *folder.parents):
+        manifest = manifest_in(each)
+        if manifest is not None:
+            data: object = read_document(manifest).data
+            for key in ("tool", "pixi") if manifest.name == "pyproject.toml" else ():
+                data = cast("Mapping[str, object]", data).get(key) if isinstance(data, Mapping) else None
+            if isinstance(data, Mapping) and ("workspace" in data or "project" in data):
+                return load_workspace(manifest)
+        if each == top:
+            break
+    return None
 
 
 def _no_output(

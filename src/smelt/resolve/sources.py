@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smelt.errors import LockOutdatedError
 from smelt.lock.model import Lock, Reference, SourcePackage
 from smelt.resolve.model import Context, SourceRequirement, variant_record
 from smelt.resolve.packages import LoadedPackage, PackageLoader
+from smelt.resolve.pins import SourcePins
 from smelt.resolve.workspace import Pair, context_of, members_of, source_requirements
 from smelt.source.model import FinalMetadata, RenderedVariant
 from smelt.types import CondaRecord
@@ -112,8 +113,13 @@ class LockedSources:
         found: dict[tuple[str, str], SourceRequirement] = {}
         effective = self._workspace.effective.get(pair)
         waiting = list(source_requirements(self._workspace, effective.dependencies)) if effective else []
+        # an environment has the commits that it was locked with, also where another one has newer ones
+        pins = SourcePins.of_packages(self.of(pair))
         while waiting:
             requirement = waiting.pop()
+            if requirement.pinned is None and requirement.folder is None and requirement.location.pypi is None:
+                pinned = pins.place(requirement.location, requirement.base)
+                requirement = replace(requirement, pinned=pinned)
             key = (requirement.name, self._loader.load(requirement).location)
             if key in found:
                 continue

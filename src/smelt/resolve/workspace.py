@@ -47,7 +47,9 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     workspace = request.workspace
     check_supported(workspace)
     solver = SourceSolver(
-        PackageLoader(workspace, request.old), CondaSolver(), LockedInputs.from_lock(request.old, request.unlock)
+        PackageLoader(workspace, request.old, request.unlock),
+        CondaSolver(),
+        LockedInputs.from_lock(request.old, request.unlock),
     )
     pypi = PypiSolver(workspace, request.old, request.unlock, request.provide_python, PurlMapper(workspace))
     builder = LockBuilder(workspace)

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
-import stat
 from pathlib import Path
-from typing import Any, cast
 
-from smelt.errors import NotSupportedError, SourceError
-from smelt.fs import hold, replace_folder, smelt_cache, staging_folder, write_text
+from smelt.errors import SourceError
+from smelt.fs import hold, replace_folder, smelt_cache, staging_folder
 from smelt.lock.model import BuildSource
+from smelt.source.census import CODE, is_intact, seal
 from smelt.source.download import fetch, file_name, without_credentials
 from smelt.source.model import Checkout
 from smelt.source.sdist import locate_sdist, split_release
-from smelt.types import SourceLocation
-
-_MARKER = "smelt.json"
-_CODE = "code"
+from smelt.types import GitReference, SourceLocation
 
 
 def pin(location: SourceLocation, base: Path) -> BuildSource:
     """What the lock says of a source, so that every machine takes the same code.
 
     ``base``: the folder of the manifest that says it. A path stays as it is written; an sdist and an archive
-    become a URL (without credentials) and a sha256. Raises SourceError (nothing there), NotSupportedError (git).
+    become a URL (without credentials) and a sha256, a reference of a git repository becomes a commit.
+    Raises SourceError (nothing there; what ``smelt.source.git.resolve_commit`` raises).
     """
     if location.path is not None:
         _existing(base, location.path)
         return BuildSource(path=location.path)
     if location.git is not None:
-        raise NotSupportedError(
-            f"sources in git repositories are not supported yet: {without_credentials(location.git)}",
-            help="clone the repository beside the workspace and name it by `path`",
-        )
+        return _pin_git(location.git, location, base)
     if location.pypi is not None:
         split_release(location.pypi)
         url, sha256 = locate_sdist(location.pypi, base)
@@ -48,17 +41,18 @@ def pin(location: SourceLocation, base: Path) -> BuildSource:
     raise SourceError("a source that says neither path nor git, url or pypi", code="source-missing")
 
 
-def checkout(pinned: BuildSource, base: Path) -> Checkout:
+def checkout(pinned: BuildSource, base: Path, location: SourceLocation | None = None) -> Checkout:
     """The code of a pinned source on disk.
 
     A path is the user's own folder, relative to ``base``. An archive is unpacked once into ``<smelt cache>/sources``,
-    without the folder that wraps it; a checkout that was damaged since is made again.
-    Raises SourceError, NotSupportedError (git).
+    without the folder that wraps it, a commit once into ``<smelt cache>/checkouts``; what was damaged since is made
+    again. ``location``: what the manifest says of it, which may know what a lock must not or cannot say (credentials,
+    Git LFS). Raises SourceError.
     """
     if pinned.path is not None:
         return Checkout(folder=_existing(base, pinned.path), pinned=pinned)
     if pinned.git is not None:
-        raise NotSupportedError(f"sources in git repositories are not supported yet: {without_credentials(pinned.git)}")
+        return _checkout_git(pinned.git, pinned, base, location or SourceLocation(git=pinned.git))
     if pinned.url is None or pinned.sha256 is None:
         raise SourceError(
             f"the lock does not say which archive a source is: {pinned.url or 'no url'} has no sha256",
@@ -66,10 +60,46 @@ def checkout(pinned: BuildSource, base: Path) -> Checkout:
             help="`smelt lock` writes it again",
         )
     digest = pinned.sha256.lower()
-    folder = _unpacked(pinned.url, digest)
+    written = location.url if location is not None else None
+    folder = _unpacked(written if written and without_credentials(written) == pinned.url else pinned.url, digest)
     if pinned.subdir is not None:
-        folder = _inside(folder, pinned.subdir, pinned.url)
+        folder = inside(folder, pinned.subdir, pinned.url)
     return Checkout(folder=folder, pinned=pinned, digest=digest)
+
+
+def _pin_git(git: str, location: SourceLocation, base: Path) -> BuildSource:
+    from smelt.source.git import resolve_commit
+    from smelt.source.git_command import repository
+
+    reference = location.reference or GitReference()
+    place = repository(git, base)
+    return BuildSource(
+        git=place.address,
+        rev=resolve_commit(place, reference),
+        branch=reference.branch,
+        tag=reference.tag,
+        explicit_rev=True if reference.rev is not None else None,
+        subdir=location.subdirectory,
+    )
+
+
+def _checkout_git(git: str, pinned: BuildSource, base: Path, location: SourceLocation) -> Checkout:
+    from smelt.source.git import checkout_commit
+    from smelt.source.git_command import repository
+
+    if pinned.rev is None:
+        raise SourceError(
+            f"the lock does not say which commit of {without_credentials(git)} a source is",
+            code="source-missing",
+            help="`smelt lock` writes it again",
+        )
+    place = repository(git, base)
+    written = repository(location.git, base) if location.git is not None else place
+    lfs = location.lfs is True
+    folder = checkout_commit(written if written == place else place, pinned.rev, lfs=lfs)
+    if pinned.subdir is not None:
+        folder = inside(folder, pinned.subdir, place.address)
+    return Checkout(folder=folder, pinned=pinned, digest=f"{pinned.rev}+lfs" if lfs else pinned.rev)
 
 
 def _existing(base: Path, path: str) -> Path:
@@ -84,7 +114,8 @@ def _existing(base: Path, path: str) -> Path:
     return folder
 
 
-def _inside(folder: Path, subdirectory: str, url: str) -> Path:
+def inside(folder: Path, subdirectory: str, url: str) -> Path:
+    """The folder ``subdirectory`` of the checkout ``folder``, which is of ``url``. Raises SourceError."""
     found = Path(os.path.normpath(folder / subdirectory))
     if not found.is_relative_to(folder) or not found.resolve().is_relative_to(folder.resolve()):
         raise SourceError(f"the subdirectory `{subdirectory}` is outside of {url}", code="source-missing")
@@ -95,48 +126,20 @@ def _inside(folder: Path, subdirectory: str, url: str) -> Path:
 
 def _unpacked(url: str, sha256: str) -> Path:
     target = smelt_cache() / "sources" / sha256[:2] / sha256
-    if _is_intact(target):
-        return target / _CODE
+    if is_intact(target):
+        return target / CODE
     from smelt.source.archive import only_folder, unpack
 
     with hold(target.with_name(f"{sha256}.lock"), f"unpacking {file_name(url)}"):
-        if _is_intact(target):
-            return target / _CODE
+        if is_intact(target):
+            return target / CODE
         archive, _ = fetch(url, sha256)
         with staging_folder(target) as staging:
             scratch = staging / "unpacked"
             unpack(archive, scratch, file_name(url))
-            only_folder(scratch).replace(staging / _CODE)
+            only_folder(scratch).replace(staging / CODE)
             if scratch.exists():
                 scratch.rmdir()
-            # Written last: a checkout without it is not one.
-            write_text(staging / _MARKER, json.dumps({"files": _census(staging / _CODE)}))
+            seal(staging)
             replace_folder(staging, target)
-    return target / _CODE
-
-
-def _is_intact(target: Path) -> bool:
-    """Whether every file has the size, time and kind that it was unpacked with, and there is no other."""
-    try:
-        marker = cast("dict[str, Any]", json.loads((target / _MARKER).read_text(encoding="utf-8")))
-        return marker["files"] == _census(target / _CODE)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _census(folder: Path) -> dict[str, list[int]]:
-    """Size, modification time and mode of every file below ``folder``, links not followed."""
-    found: dict[str, list[int]] = {}
-    pending = [""]
-    while pending:
-        prefix = pending.pop()
-        for entry in os.scandir(folder / prefix if prefix else folder):
-            path = f"{prefix}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(f"{path}/")
-                continue
-            state = entry.stat(follow_symlinks=False)
-            # A link's own time cannot be set on every system.
-            is_link = stat.S_ISLNK(state.st_mode)
-            found[path] = [state.st_size, 0 if is_link else state.st_mtime_ns, state.st_mode]
-    return found
+    return target / CODE
