@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
 
 from smelt.api.reporter import Reporters
+from smelt.build.compare import differences
 from smelt.build.execute import build_all
 from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
+from smelt.build.roots import remember_use
 from smelt.build.store import Store
-from smelt.fs import cache_root, smelt_cache
+from smelt.errors import UnknownNameError
+from smelt.fs import cache_root, hold, remove_tree, smelt_cache
 from smelt.install.packages import provide
 from smelt.resolve.plan import BuildPlan
 from smelt.types import CondaRecord
@@ -24,13 +30,19 @@ class BuildOptions:
 
     ``packages``: only these and what they need (None: all). ``rebuild``: names that are built although they are
     in the store. ``jobs``: builds at the same time, by default as many as there are cores. ``keep_going``: a
-    failed build stops only those that need it.
+    failed build stops only those that need it. ``variants``: only builds whose variant has these values, and what they
+    need. ``clean``: forget what is stored of all that is to be built. ``log_dir``: gets a copy of every log.
+    ``workspace``: the manifest of the workspace that the builds are for; what it uses is kept by ``smelt cache gc``.
     """
 
     packages: Collection[str] | None = None
     rebuild: Collection[str] = ()
     jobs: int | None = None
     keep_going: bool = False
+    variants: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    clean: bool = False
+    log_dir: Path | None = None
+    workspace: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +66,145 @@ def store(warn: Callable[[str], None] | None = None) -> Store:
 def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> Mapping[str, Artifact]:
     """Build what of ``plan`` is not in the store; the artifacts by build key.
 
-    Raises BuildError, and what fetching the packages of build environments raises (ChannelError, CacheError,
-    InstallError).
+    Raises UnknownNameError where no build has the ``variants``, BuildError, and what fetching the packages of build
+    environments raises (ChannelError, CacheError, InstallError).
     """
-    nodes = needed(plan.nodes, options.packages)
+    nodes = selected(plan, options)
+    if options.workspace is not None:
+        remember_use(options.workspace, _users(plan.nodes))
     if not nodes:
         return {}
+    artifacts = store(reporters.build.warning)
+    rebuild = frozenset(options.rebuild)
+    if options.clean:
+        rebuild = frozenset(node.variant.name for node in nodes)
+        for node in nodes:
+            artifacts.forget(node.key, node.label, reporters.build.warning)
+    return _build(nodes, artifacts, smelt_cache() / "work", options, reporters, rebuild=rebuild)
+
+
+def _build(
+    nodes: Sequence[BuildNode],
+    artifacts: Store,
+    work_root: Path,
+    options: BuildOptions,
+    reporters: Reporters,
+    *,
+    rebuild: frozenset[str] = frozenset(),
+    repacks: bool = True,
+) -> Mapping[str, Artifact]:
     return build_all(
         nodes,
         jobs=options.jobs or os.cpu_count() or 1,
-        store=store(reporters.build.warning),
+        store=artifacts,
         reporter=reporters.build,
         keep_going=options.keep_going,
-        rebuild=frozenset(options.rebuild),
-        work_root=smelt_cache() / "work",
+        rebuild=rebuild,
+        work_root=work_root,
         provide=lambda records: _provide(records, reporters),
+        repacks=repacks,
+        log_dir=options.log_dir,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """A build that was made a second time; ``differences`` has a line for each file that is not the same."""
+
+    label: str
+    differences: tuple[str, ...]
+
+
+def verify_builds(
+    plan: BuildPlan, options: BuildOptions, reporters: Reporters, artifacts: Mapping[str, Artifact]
+) -> tuple[Verification, ...]:
+    """Build everything of ``artifacts`` (by build key) once more, from nothing and in another folder, and compare.
+
+    The second builds see each other and are removed afterwards. Raises what ``run_builds`` raises.
+    """
+    nodes = [node for node in plan.nodes if node.key in artifacts]
+    if not nodes:
+        return ()
+    root = smelt_cache() / "verify"
+    root.mkdir(parents=True, exist_ok=True)
+    # short: paths of build environments are long enough
+    folder = Path(tempfile.mkdtemp(dir=root, prefix=""))
+    try:
+        with hold(folder / "lock", "verifying builds"):
+            fresh = replace(options, log_dir=None)
+            again = _build(nodes, Store(folder / "s"), folder / "w", fresh, reporters, repacks=False)
+            return tuple(
+                Verification(label=node.label, differences=differences(artifacts[node.key].path, again[node.key].path))
+                for node in nodes
+            )
+    finally:
+        remove_tree(folder)
+
+
+def matrix(plan: BuildPlan, options: BuildOptions) -> list[dict[str, object]]:
+    """One entry for each build, as plain data: what a CI service makes jobs of.
+
+    ``key`` is the build key, ``needs`` those of the builds that must be there before, ``stored`` whether this machine
+    has it already.
+    """
+    artifacts, users = store(), _users(plan.nodes)
+    return [
+        {
+            "package": node.variant.name,
+            "version": node.variant.version,
+            "build": node.variant.build,
+            "platform": node.subdir,
+            "variant": {key: value for key, value in node.variant.variant.items() if key != "target_platform"},
+            "environments": [name for name, keys in users.items() if node.key in keys],
+            "key": node.key,
+            "needs": list(dict.fromkeys(node.needs)),
+            "stored": artifacts.lookup(node.key) is not None,
+        }
+        for node in selected(plan, options)
+    ]
+
+
+def _users(nodes: Sequence[BuildNode]) -> dict[str, list[str]]:
+    """The build keys that each environment needs, its build environments included."""
+    by_key = {node.key: node for node in nodes}
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for node in nodes for name in node.wanted_by):
+        keys = [node.key for node in nodes if name in node.wanted_by]
+        for key in keys:
+            keys += [need for need in by_key[key].needs if need not in keys]
+        found[name] = keys
+    return found
+
+
+def selected(plan: BuildPlan, options: BuildOptions) -> tuple[BuildNode, ...]:
+    """The builds of ``plan`` that the options ask for, and what they need.
+
+    Raises UnknownNameError (``unknown-variant``) where nothing has the values that are asked for.
+    """
+    nodes = plan.nodes
+    if not options.variants:
+        return needed(nodes, options.packages)
+    asked = {_folded(key): value for key, value in options.variants.items()}
+    values = [{_folded(key): value for key, value in node.variant.variant.items()} for node in nodes]
+    chosen = [
+        node
+        for node, variant in zip(nodes, values, strict=True)
+        if all(variant.get(key) == value for key, value in asked.items())
+        and (options.packages is None or node.variant.name in options.packages)
+    ]
+    if not chosen:
+        said = ", ".join(f"{key}={value}" for key, value in options.variants.items())
+        there = sorted({f"{key}={variant[key]}" for variant in values for key in asked if key in variant})
+        raise UnknownNameError(
+            f"there is no build with the variant {said} in what is to be built",
+            code="unknown-variant",
+            help=f"there are {', '.join(there)}" if there else "`smelt build --matrix-json` lists the variants",
+        )
+    return _with_needs(nodes, [node.key for node in chosen])
+
+
+def _folded(key: str) -> str:
+    return key.replace("-", "_").replace(".", "_")
 
 
 def _provide(records: Sequence[CondaRecord], reporters: Reporters) -> None:
@@ -77,11 +212,13 @@ def _provide(records: Sequence[CondaRecord], reporters: Reporters) -> None:
     asyncio.run(provide(cache_root(), records, reporters.install))
 
 
-def explain_builds(plan: BuildPlan, packages: Collection[str] | None = None) -> tuple[Explanation, ...]:
-    """Each planned build with the reasons for building it; nothing is built."""
+def explain_builds(
+    plan: BuildPlan, packages: Collection[str] | None = None, options: BuildOptions | None = None
+) -> tuple[Explanation, ...]:
+    """Each planned build (of ``packages``, or what ``options`` select) with why it is to be built; nothing is built."""
     artifacts = store()
     found: list[Explanation] = []
-    for node in needed(plan.nodes, packages):
+    for node in selected(plan, options or BuildOptions(packages=packages)):
         stored = artifacts.lookup(node.key) is not None
         reasons = () if stored else _reasons(node, artifacts)
         repacks = not stored and artifacts.same_files(node) is not None
@@ -93,9 +230,13 @@ def needed(nodes: Sequence[BuildNode], packages: Collection[str] | None) -> tupl
     """The builds of ``packages`` and what they need, in the same order; all of them for None."""
     if packages is None:
         return tuple(nodes)
+    return _with_needs(nodes, [node.key for node in nodes if node.variant.name in packages])
+
+
+def _with_needs(nodes: Sequence[BuildNode], keys: Sequence[str]) -> tuple[BuildNode, ...]:
     by_key = {node.key: node for node in nodes}
     wanted: set[str] = set()
-    waiting = [node.key for node in nodes if node.variant.name in packages]
+    waiting = list(keys)
     while waiting:
         key = waiting.pop()
         if key not in wanted:

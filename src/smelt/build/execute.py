@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -19,7 +20,7 @@ from smelt.build.repack import description_job, repack
 from smelt.build.reporter import BuildReporter
 from smelt.build.requirement import canonical
 from smelt.build.run import BuiltPackage, run_worker
-from smelt.build.store import Store
+from smelt.build.store import Store, log_name
 from smelt.errors import BuildError, ErrorGroup, SmeltError
 from smelt.fs import cache_root, hold
 from smelt.scheduler.cancellation import Cancellation
@@ -42,11 +43,12 @@ def build_all(
     package_cache: Path | None = None,
     provide: Provide | None = None,
     repacks: bool = True,
+    log_dir: Path | None = None,
 ) -> Mapping[str, Artifact]:
     """The artifact of every node, by build key; what the store has is not built.
 
     What differs from a stored build only in what the package says of itself is repacked, not built, unless it is
-    in ``rebuild`` or ``repacks`` is off.
+    in ``rebuild`` or ``repacks`` is off. ``log_dir``: a folder that gets a copy of every log, of failed builds too.
 
     At most ``jobs`` builds run at once. ``rebuild``: names of packages that are built though they are stored.
     ``work_root``: the folder below which builds work (one folder per package and variant, removed afterwards).
@@ -69,6 +71,7 @@ def build_all(
         cleanup=cleanup,
         provide=provide,
         repacks=repacks,
+        log_dir=log_dir,
     )
     try:
         result = run_graph(
@@ -106,6 +109,7 @@ class _Builder:
         cleanup: Cleanup,
         provide: Provide | None,
         repacks: bool,
+        log_dir: Path | None,
     ) -> None:
         self._store = store
         self._reporter = reporter
@@ -115,6 +119,7 @@ class _Builder:
         self._cleanup = cleanup
         self._provide = provide
         self._repacks = repacks
+        self._log_dir = log_dir
         self._records: dict[str, CondaRecord] = {}
 
     def job(self, node: BuildNode):
@@ -125,6 +130,7 @@ class _Builder:
             try:
                 with _explained(node, self._work_root):
                     artifact = self._make(node, cancellation, started)
+                    self._deliver_log(node, artifact.log)
             except SmeltError as error:
                 self._reporter.failed(node, error, time.monotonic() - started)
                 raise
@@ -148,6 +154,7 @@ class _Builder:
                 if stored is None or again:
                     return self._build(node, stored, cancellation, started)
                 found = stored
+        self._store.mark_used(node.key)
         self._reporter.cached(node, found)
         return found
 
@@ -182,7 +189,9 @@ class _Builder:
                     line=lambda text: self._reporter.line(node, text),
                 )
                 if not isinstance(built, BuiltPackage):
-                    raise build_error(node, built, self._store.keep_log(node, placement.log))
+                    kept = self._store.keep_log(node, placement.log)
+                    self._deliver_log(node, kept)
+                    raise build_error(node, built, kept)
                 if files is not None:
                     built = _repacked(built, files, spec, placement)
                 _compare(node, built.index)
@@ -196,6 +205,11 @@ class _Builder:
             )
         self._reporter.finished(node, artifact, time.monotonic() - started)
         return artifact
+
+    def _deliver_log(self, node: BuildNode, log: Path) -> None:
+        if self._log_dir is not None and log.is_file():
+            self._log_dir.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, self._log_dir / log_name(node))
 
     def _inputs(self, node: BuildNode) -> Mapping[str, CondaRecord]:
         """Records of the source packages that the build is made with: from this run, else from the store."""

@@ -15,9 +15,11 @@ Layout, below the root (``<cache>/smelt``)::
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +31,8 @@ from smelt.solve.records import from_repodata
 from smelt.types import CondaRecord, digest_json, sha256_file
 
 _RECORD, _INPUTS, _LOG = "record.json", "inputs.json", "build.log"
+
+_DAY = 86_400
 
 Warn = Callable[[str], None]
 
@@ -157,6 +161,36 @@ class Store:
         path, log = target / archive.name, target / _LOG
         return Artifact(key=node.key, path=path, record=record, log=log, built=True, repacked=repacked)
 
+    def forget(self, key: str, label: str, waiting: Callable[[str], None] | None = None) -> int | None:
+        """Remove the artifact of ``key``; its size in bytes, None if there was none.
+
+        Waits while it is being built; what ``waiting`` raises gives up. Raises CacheError.
+        """
+        folder = self.folder(key)
+        if not folder.exists():
+            return None
+        with self.building(key, label, waiting), _explained(self._root):
+            size = folder_size(folder)
+            # the record goes first: what is left of a removal that was killed is no artifact
+            (folder / _RECORD).unlink(missing_ok=True)
+            remove_tree(folder)
+            return size
+
+    def mark_used(self, key: str) -> None:
+        """Remember, to the day, that the artifact of ``key`` was used. ``used`` tells."""
+        record = self.folder(key) / _RECORD
+        # a store may be read-only: then its owner decides by other means what is to be removed
+        with suppress(OSError):
+            if time.time() - record.stat().st_mtime > _DAY:
+                os.utime(record)
+
+    def used(self, key: str) -> float:
+        """When the artifact of ``key`` was made or used, in seconds since the epoch; 0 for what is no artifact."""
+        try:
+            return (self.folder(key) / _RECORD).stat().st_mtime
+        except OSError:
+            return 0.0
+
     def _sweep(self, target: Path) -> None:
         """Remove what killed processes left beside ``target`` (we hold its lock)."""
         if target.parent.is_dir():
@@ -165,8 +199,7 @@ class Store:
 
     def keep_log(self, node: BuildNode, log: Path) -> Path:
         """Keep the log of a failed build; where it is. Raises CacheError."""
-        variant = node.variant
-        target = self.logs / f"{variant.name}-{variant.version}-{variant.build}-{node.key[:8]}.log"
+        target = self.logs / log_name(node)
         with _explained(self._root):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(log, target)
@@ -195,6 +228,22 @@ class Store:
         variant = node.variant
         digest = digest_json([node.subdir, node.build_subdir, dict(variant.variant)])
         return self._root / "artifacts" / "index" / variant.name / f"{digest[:32]}.json"
+
+
+def log_name(node: BuildNode) -> str:
+    """What the log of a build is called where the logs of many are together."""
+    variant = node.variant
+    return f"{variant.name}-{variant.version}-{variant.build}-{node.key[:8]}.log"
+
+
+def folder_size(folder: Path) -> int:
+    """The size of all files below ``folder``, in bytes; what vanishes meanwhile does not count."""
+    size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += (Path(parent) / name).lstat().st_size
+    return size
 
 
 def _key_in(entry: Path) -> str | None:

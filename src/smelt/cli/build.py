@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from smelt.errors import UnknownNameError
 from smelt.text import closest
 
 if TYPE_CHECKING:
-    from smelt.api.building import Explanation
+    from smelt.api.building import Explanation, Verification
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,17 +35,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="build this package and what it needs (again: more)",
     )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        type=variant_value,
+        default=[],
+        metavar="KEY=VALUE",
+        help="build only what has this value of a variant key, and what that needs (again: all of the values)",
+    )
     parser.add_argument("--rebuild", action="append", default=[], metavar="NAME", help="build it although it is built")
-    parser.add_argument("--why", action="store_true", help="build nothing; say what would be built, and why")
+    parser.add_argument("--clean", action="store_true", help="forget what is stored of these builds, and build them")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--why", action="store_true", help="build nothing; say what would be built, and why")
+    told.add_argument(
+        "--matrix-json", action="store_true", help="build nothing; print a job for each build, as JSON for a CI matrix"
+    )
+    told.add_argument(
+        "--verify",
+        action="store_true",
+        help="build everything once more, from nothing and in another folder; exit code 1 and the files if they differ",
+    )
     parser.add_argument("--keep-going", action="store_true", help="do not let a failed build stop the others")
+    parser.add_argument("--log-dir", type=Path, metavar="DIR", help="copy the logs there, of failed builds too")
     parser.add_argument("--output-dir", "-o", type=Path, metavar="DIR", help="copy the packages there")
     add_lock_usage(parser)
     add_jobs(parser)
 
 
+def variant_value(text: str) -> tuple[str, str]:
+    """``key=value``."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"`{text}` is not `key=value`, such as `python=3.12.*`")
+    return key, value
+
+
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Build the source packages of the workspace."""
-    from smelt.api.building import BuildOptions, explain_builds, run_builds
+    from smelt.api.building import BuildOptions, explain_builds, matrix, run_builds, verify_builds
     from smelt.api.platforms import environment_named
 
     workspace = load(arguments, terminal)
@@ -62,14 +90,21 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 code="unknown-package",
                 help=f"did you mean `{guess}`?" if guess else f"there are {listed}",
             )
-    if arguments.why:
-        return _why(explain_builds(plan, arguments.package), terminal)
     options = BuildOptions(
         packages=arguments.package,
         rebuild=arguments.rebuild,
         jobs=arguments.jobs,
         keep_going=arguments.keep_going,
+        variants=dict(arguments.variant),
+        clean=arguments.clean,
+        log_dir=arguments.log_dir,
+        workspace=workspace.model.manifest_path,
     )
+    if arguments.why:
+        return _why(explain_builds(plan, options=options), terminal)
+    if arguments.matrix_json:
+        terminal.print(json.dumps({"include": matrix(plan, options)}, indent=2))
+        return 0
     artifacts = run_builds(plan, options, workspace.reporters)
     for artifact in artifacts.values():
         word = terminal.style("built ", "green") if artifact.built else terminal.style("cached", "dim")
@@ -82,7 +117,20 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             target = folder / artifact.path.name
             shutil.copyfile(artifact.path, target)
             terminal.print(f"       {target}")
+    if arguments.verify:
+        return _verified(verify_builds(plan, options, workspace.reporters, artifacts), terminal)
     return 0
+
+
+def _verified(verifications: Sequence[Verification], terminal: Terminal) -> int:
+    for each in verifications:
+        if each.differences:
+            terminal.print(f"{terminal.style('differs', 'red')} {each.label}")
+            for line in each.differences:
+                terminal.print(f"  {line}")
+        else:
+            terminal.print(f"{terminal.style('verified', 'green')} {each.label}: built again, the same bytes")
+    return 1 if any(each.differences for each in verifications) else 0
 
 
 def _why(explanations: Sequence[Explanation], terminal: Terminal) -> int:
