@@ -337,7 +337,9 @@ class Workspace:
         lock = self.ensure_lock(mode)
         locked = stamps([self.model.lock_path])
         plan = self._plan(lock, names, options.platform)
-        artifacts = run_builds(plan, BuildOptions(jobs=options.jobs), self.reporters)
+        artifacts = run_builds(
+            plan, BuildOptions(jobs=options.jobs, workspace=self.model.manifest_path), self.reporters
+        )
         projects = project_stamps(lock, self.model.root)
         requests = [self._request(name, lock, plan, artifacts, options) for name in names]
         if options.platform is None:
