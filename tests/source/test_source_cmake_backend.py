@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -187,7 +188,7 @@ def test_a_library_and_a_program(tmp_path: Path, bare_channel: Path) -> None:
         plan = workspace.plan()
         artifacts = workspace.build()
         digests |= {artifacts[node.key].record.sha256 for node in plan.nodes}
-        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        shutil.rmtree(os.environ["PIXI_CACHE_DIR"])
     assert len(digests) == 1
 
 

@@ -433,5 +433,5 @@ def test_unknown_backends(project: Path) -> None:
     with pytest.raises(SourceError, match="no backend") as caught:
         render(request(project, backend="pixi-build-pyton"))
     assert "pixi-build-python" in (caught.value.help or "")
-    with pytest.raises(NotSupportedError, match="pixi-build-rust"):
-        render(request(project, backend="pixi-build-rust"))
+    with pytest.raises(NotSupportedError, match="pixi-build-mojo"):
+        render(request(project, backend="pixi-build-mojo"))

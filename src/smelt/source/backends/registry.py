@@ -9,10 +9,10 @@ from smelt.source.backends.interface import Backend
 from smelt.text import closest
 from smelt.workspace.package import Package
 
-NATIVE = ("pixi-build-cmake", "pixi-build-python", "pixi-build-rattler-build")
+NATIVE = ("pixi-build-cmake", "pixi-build-python", "pixi-build-rattler-build", "pixi-build-rust")
 """Backends that are part of smelt: nothing is downloaded or started for them."""
 
-PLANNED = ("pixi-build-mojo", "pixi-build-r", "pixi-build-ros", "pixi-build-rust")
+PLANNED = ("pixi-build-mojo", "pixi-build-r", "pixi-build-ros")
 """The reference's other backends."""
 
 GROUP = "smelt.backends"
@@ -36,6 +36,10 @@ def backend_of(package: Package) -> Backend:
         from smelt.source.backends.rattler_build import RattlerBuildBackend
 
         return RattlerBuildBackend()
+    if name == "pixi-build-rust":
+        from smelt.source.backends.rust import RustBackend
+
+        return RustBackend()
     labels = [Label(place=package.backend.place)] if package.backend.place is not None else []
     if name in PLANNED:
         raise NotSupportedError(
