@@ -144,6 +144,38 @@ def test_one_environment_moves_and_the_other_stays(tmp_path: Path, channel: Chan
     assert versions(found.lock, "two")["mine"] == "2.0"
 
 
+def test_one_package_from_two_references(tmp_path: Path, channel: Channel, origin: GitRepository) -> None:
+    origin.git("tag", "v1")
+    at = f'git = "{origin.url}", subdirectory = "packages/'
+    package(origin.folder, "user", run=["base"], sources={"run": {"base": "../packages/base"}})
+    origin.commit()
+    root = write(
+        tmp_path / "ws", channel, user=f'git = "{origin.url}", subdirectory = "user"', base=f'{at}base", tag = "v1"'
+    )
+    with pytest.raises(SourceError) as caught:
+        lock(root)
+    assert caught.value.kind == "source-conflict"
+    assert "subdirectory packages/base, tag v1" in caught.value.message
+
+
+def test_credentials_do_not_reach_the_lock(tmp_path: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repository is asked for with its credentials; git's own configuration leads to a folder."""
+    made = GitRepository(tmp_path / "origin")
+    recipe(made.folder, "base", "1.1")
+    package(made.folder, "top", run=["base"], sources={"run": {"base": "../base"}})
+    made.commit()
+    config = tmp_path / "gitconfig"
+    config.write_text(f'[url "{made.url}"]\n\tinsteadOf = https://git.example/x.git\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    text = 'git = "https://user:s3cret@git.example/x.git", subdirectory = "top"'
+    root = write(tmp_path / "ws", channel, top=text)
+    lock(root)
+    assert problems(root) == []
+    written = (root / "pixi.lock").read_text()
+    assert "git+https://git.example/x.git?subdirectory=top#" in written
+    assert "s3cret" not in written
+
+
 def test_a_path_that_leads_out_of_the_checkout(tmp_path: Path, channel: Channel, origin: GitRepository) -> None:
     recipe(tmp_path, "secret")
     for path in ("../../../secret", str(tmp_path / "secret"), "~/secret"):
@@ -255,6 +287,12 @@ def test_lock_build_install_and_move(tmp_path: Path, channel: Channel, origin: G
     origin.commit({"app/hello": "#!/bin/sh\necho two\n"})
     text = (root / "pixi.lock").read_text()
     assert run("run", "hello") == "one\nbase 1.1\n"
+    # another machine, where nothing is in the cache yet, takes the locked commit too
+    other = {"PIXI_CACHE_DIR": str(tmp_path / "another-cache")}
+    assert smelt(root, "build", "--locked", env=other).returncode == 0
+    assert (
+        next((tmp_path / "another-cache/smelt/checkouts").rglob("hello")).read_text().startswith("#!/bin/sh\necho one")
+    )
     away = origin.folder.rename(tmp_path / "away")
     run("install", "--locked")
     run("lock", "--check")

@@ -234,6 +234,13 @@ def test_credentials_are_given_to_git_and_never_written_down(tmp_path: Path, mon
     assert repository("ssh://git:s3cret@host.example/x", tmp_path).address == "ssh://git@host.example/x"
 
 
+def test_a_repository_may_be_called_as_an_error_is(tmp_path: Path) -> None:
+    for name in ("openssl_", "permission denied", "early eof"):
+        with pytest.raises(SourceError) as caught:
+            pin(SourceLocation(git=str(tmp_path / name)), tmp_path)
+        assert caught.value.kind == "git-repository", caught.value.notes
+
+
 def test_no_git(origin: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SourceError) as caught:

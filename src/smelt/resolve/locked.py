@@ -18,7 +18,7 @@ from smelt.lock.model import (
 from smelt.lock.options import solve_options
 from smelt.lock.pypi_index import to_indexes
 from smelt.resolve.model import Candidate, Solution
-from smelt.resolve.pins import inner_location
+from smelt.resolve.pins import inner_location, without_secrets
 from smelt.solve.pypi_uv import configured_index
 from smelt.types import CondaRecord, SourceLocation, spec_name
 from smelt.workspace.model import EffectiveEnvironment, Workspace
@@ -181,7 +181,7 @@ def _source_depends(candidate: Candidate) -> Mapping[str, SourceLocation]:
     run = {spec_name(spec) for spec in candidate.metadata.depends}
     outer = candidate.requirement.location
     wanted = candidate.variant.source_requirements.items()
-    return {name: inner_location(outer, at, name) for name, at in wanted if name in run}
+    return {name: without_secrets(inner_location(outer, at, name)) for name, at in wanted if name in run}
 
 
 def _channels(workspace: Workspace, environment: str) -> tuple[str, ...]:

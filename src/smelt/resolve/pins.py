@@ -121,6 +121,19 @@ def inner_location(outer: SourceLocation, inner: SourceLocation, name: str) -> S
     return replace(outer, subdirectory=None if joined == "." else joined)
 
 
+def without_secrets(location: SourceLocation) -> SourceLocation:
+    """``location`` as it may be written into a lock."""
+    if location.git is not None:
+        return replace(location, git=repository(location.git, Path.cwd()).address)
+    return replace(location, url=without_credentials(location.url)) if location.url is not None else location
+
+
+def shown(location: SourceLocation) -> str:
+    """``location`` for people, with all that tells it from others."""
+    values = ", ".join(f"{key} {value}" for key, value in _values(location).items())
+    return f"{location} ({values})" if values else str(location)
+
+
 def _values(location: SourceLocation) -> dict[str, str]:
     reference = location.reference or GitReference()
     values = {

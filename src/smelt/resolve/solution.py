@@ -16,6 +16,7 @@ from smelt.resolve.cycles import check_cycles
 from smelt.resolve.explanation import Explainer
 from smelt.resolve.model import Candidate, Context, Goal, Infeasible, Solution, SourceRequirement, variant_record
 from smelt.resolve.packages import PackageLoader
+from smelt.resolve.pins import shown
 from smelt.resolve.previous import LockedInputs
 from smelt.solve.conda import CondaSolver
 from smelt.solve.matching import RattlerMatcher
@@ -246,4 +247,4 @@ def _two_places(one: SourceRequirement, other: SourceRequirement) -> SourceError
 
 
 def _place(requirement: SourceRequirement) -> str:
-    return str(requirement.folder or requirement.location)
+    return str(requirement.folder or shown(requirement.location))

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from smelt.errors import SourceError
 from smelt.fs import smelt_cache
@@ -197,9 +197,13 @@ _SIGNS: Mapping[str, tuple[str, ...]] = {
         "early eof",
         "unexpected disconnect",
         "returned error: 5",
-        "proxy",
-        "ssl",
-        "certificate",
+        "proxy connect",
+        "proxy tunnel",
+        "ssl_",
+        "ssl connect",
+        "ssl certificate",
+        "certificate verif",
+        "certificate problem",
         "unable to look up",
     ),
     "git-repository": (
@@ -219,13 +223,17 @@ def failure(repository: Repository, done: subprocess.CompletedProcess[bytes]) ->
     if repository.secret is not None:
         for part in (repository.secret, repository.secret.partition(":")[2]):
             said = said.replace(part, "…") if part else said
+    # a repository may be called as an error is
     lower = said.lower()
+    path = urlsplit(repository.address).path
+    for name in (repository.address, unquote(path).removesuffix("/"), path.removesuffix("/")):
+        lower = lower.replace(name.lower(), "") if name else lower
     kind = next((kind for kind, signs in _SIGNS.items() if any(sign in lower for sign in signs)), None)
     notes = [said] if said else []
     address = repository.address
     if kind == "git-access":
         return SourceError(
-            f"no access to the git repository {address}",
+            f"no access to the git repository {address}, or there is none",
             code="git-access",
             notes=notes,
             help="git's own helpers give credentials: see that `git ls-remote` works for this address without a prompt",

@@ -41,7 +41,13 @@ class SourceLocation:
         return self.path is not None
 
     def __str__(self) -> str:
-        return self.path or self.git or self.url or f"pypi:{self.pypi}"
+        """Where it is, for people: without user and password."""
+        text = self.path or self.git or self.url or f"pypi:{self.pypi}"
+        scheme, mark, rest = text.partition("://")
+        if not mark:
+            return text
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
