@@ -71,7 +71,9 @@ def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> 
     """
     nodes = selected(plan, options)
     if options.workspace is not None:
-        remember_use(options.workspace, _users(plan.nodes))
+        users = _users(plan.nodes)
+        folders = {node.key: node.checkout.folder for node in plan.nodes}
+        remember_use(options.workspace, users, {name: [folders[key] for key in keys] for name, keys in users.items()})
     if not nodes:
         return {}
     artifacts = store(reporters.build.warning)

@@ -1,7 +1,7 @@
 """Which stored builds the workspaces of this machine used last: what must stay when the store is cleaned up.
 
-One file per workspace, ``<cache>/smelt/roots/<digest of the manifest's path>.json``: its path, and the build keys that
-each of its environments needs.
+One file per workspace, ``<cache>/smelt/roots/<digest of the manifest's path>.json``: its path, and for each of its
+environments the build keys that it needs and the folders of the cache that hold their source code.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -17,22 +18,44 @@ from smelt.fs import smelt_cache, write_text
 from smelt.types import digest_json
 
 
-def remember_use(manifest: Path, environments: Mapping[str, Sequence[str]]) -> None:
-    """Write down that the workspace of ``manifest`` uses these keys; what is known of other environments stays."""
-    path = _folder() / f"{digest_json(str(manifest))[:32]}.json"
-    known = _read(path)
-    old = {name: list(texts(keys)) for name, keys in mapping(known.get("environments")).items()}
-    new = {**old, **{name: sorted(keys) for name, keys in environments.items()}}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """Build keys, and folders relative to smelt's cache (POSIX)."""
+
+    keys: frozenset[str]
+    sources: frozenset[str]
+
+
+def remember_use(
+    manifest: Path, environments: Mapping[str, Sequence[str]], sources: Mapping[str, Sequence[Path]]
+) -> None:
+    """Write down what the workspace of ``manifest`` uses; what is known of its other environments stays.
+
+    ``environments``: the build keys by environment. ``sources``: the folders of source code; those outside of the cache
+    do not count.
+    """
+    path = roots_folder() / f"{digest_json(str(manifest))[:32]}.json"
+    old, cache = _read(path), smelt_cache()
+    inside = {
+        name: sorted({folder.relative_to(cache).as_posix() for folder in folders if folder.is_relative_to(cache)})
+        for name, folders in sources.items()
+    }
+    keys = {name: sorted(each) for name, each in environments.items()}
+    new = {
+        "manifest": str(manifest),
+        "environments": {**mapping(old.get("environments")), **keys},
+        "sources": {**mapping(old.get("sources")), **inside},
+    }
     if new != old:
         # where nothing can be written, nothing is removed either
         with suppress(OSError):
-            write_text(path, json.dumps({"manifest": str(manifest), "environments": new}, indent=1, sort_keys=True))
+            write_text(path, json.dumps(new, indent=1, sort_keys=True))
 
 
-def used_keys() -> frozenset[str]:
-    """The build keys that workspaces use whose manifest is still there. Forgets the other workspaces."""
-    found: set[str] = set()
-    for path in sorted(_folder().glob("*.json")):
+def used() -> Used:
+    """What workspaces use whose manifest is still there. Forgets the other workspaces."""
+    found: dict[str, set[str]] = {"environments": set(), "sources": set()}
+    for path in sorted(roots_folder().glob("*.json")):
         data = _read(path)
         manifest = data.get("manifest")
         if not isinstance(manifest, str):
@@ -40,12 +63,14 @@ def used_keys() -> frozenset[str]:
         if not Path(manifest).exists():
             path.unlink(missing_ok=True)
             continue
-        for keys in mapping(data.get("environments")).values():
-            found.update(texts(keys))
-    return frozenset(found)
+        for kind, items in found.items():
+            for each in mapping(data.get(kind)).values():
+                items.update(texts(each))
+    return Used(keys=frozenset(found["environments"]), sources=frozenset(found["sources"]))
 
 
-def _folder() -> Path:
+def roots_folder() -> Path:
+    """Where the files are."""
     return smelt_cache() / "roots"
 
 

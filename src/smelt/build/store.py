@@ -57,6 +57,13 @@ class Store:
         """Where the artifact of ``key`` is, if it is there."""
         return self._root / "artifacts" / key[:2] / key
 
+    def stored_keys(self) -> Generator[str]:
+        """The build keys of all artifacts, in no order."""
+        for group in (self._root / "artifacts").glob("??"):
+            for folder in group.iterdir():
+                if len(folder.name) == 64 and not folder.name.startswith("."):
+                    yield folder.name
+
     @contextmanager
     def building(
         self,
@@ -175,6 +182,14 @@ class Store:
             (folder / _RECORD).unlink(missing_ok=True)
             remove_tree(folder)
             return size
+
+    def forget_lost(self) -> None:
+        """Remove the index entries of artifacts that are gone."""
+        for kind in ("index", "content"):
+            for entry in (self._root / "artifacts" / kind).glob("*/*.json"):
+                key = _key_in(entry)
+                if key is None or not self.folder(key).exists():
+                    entry.unlink(missing_ok=True)
 
     def mark_used(self, key: str) -> None:
         """Remember, to the day, that the artifact of ``key`` was used. ``used`` tells."""

@@ -71,6 +71,12 @@ COMMANDS: tuple[Command, ...] = (
         summary="Show and change the settings of this machine",
         group="Machine",
     ),
+    Command(
+        name="cache",
+        module="smelt.cli.cache",
+        summary="Show, clean up and check what smelt keeps on this machine",
+        group="Machine",
+    ),
     Command(name="build", module="smelt.cli.build", summary="Build source packages", group="Packages"),
     Command(
         name="channel",
