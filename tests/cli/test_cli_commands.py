@@ -163,7 +163,7 @@ def test_info(workspace: Path, tmp_path: Path, cache: Path) -> None:
     assert data["environments_info"][0]["dependencies"] == ["tool", "greet"]
     assert sorted(data["environments_info"][0]["tasks"]) == ["both", "fail", "hello", "where"]
     text = ok(workspace, "info").stdout
-    assert "Environment two" in text
+    assert "Environment: two" in text
     outside = json.loads(ok(tmp_path, "info", "--json").stdout)
     assert outside["project_info"] is None
     assert outside["environments_info"] == []
