@@ -13,6 +13,10 @@ from conftest import PYTHON, Make
 from smelt.api.workspace import Workspace
 from smelt.errors import NotSupportedError, SmeltError, SolveError
 from smelt.lock.model import Lock, PypiPackage
+from smelt.lock.pypi_platform import PypiPlatform
+from smelt.manifest.pypi import PypiOptions, PypiRequirement
+from smelt.solve.pypi import InterpreterNeeded, choose
+from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.types import CondaRecord
 from spine_kit import OTHER, SUBDIR, Channel
 
@@ -355,3 +359,20 @@ def test_only_foreign_wheels(workspace: Make, links: Path) -> None:
     wheel(links, "native", tag=f"{CP}-{CP}-win_amd64")
     error = solve_error(workspace('native = "*"', platforms=(OTHER,)))
     assert "no wheels with a matching platform tag" in error.notes[0] or "native" in error.notes[0]
+
+
+def test_a_wrong_python_builds_nothing(workspace: Make, links: Path, tmp_path: Path, channel: Channel) -> None:
+    sdist(links, dynamic_project(tmp_path / "source", "built", "1.0"), "built")
+    request = PypiSolveRequest(
+        requirements=(PypiRequirement(name="built"),),
+        platform=PypiPlatform(python="3.99.0", subdir=SUBDIR),
+        root=tmp_path,
+        options=PypiOptions(find_links=(("path", str(links)),)),
+    )
+    with pytest.raises(InterpreterNeeded):
+        choose(request)
+    channel.add("python", "3.99.0", subdir=OTHER)
+    channel.index()
+    error = solve_error(workspace('built = "*"', platforms=(OTHER,)))
+    assert error.kind == "pypi-no-interpreter"
+    assert versions(workspace('app = "*"', platforms=(OTHER,)).lock().lock, platform=OTHER)["app"] == "2.0"

@@ -21,7 +21,7 @@ from smelt.manifest.pypi import PypiRequirement
 from smelt.resolve.model import Solution
 from smelt.resolve.purls import PurlMapper
 from smelt.solve.cutoff import parse_cutoff
-from smelt.solve.pypi import choose, fits_interpreter, lock_packages
+from smelt.solve.pypi import InterpreterNeeded, choose, fits_interpreter, lock_packages
 from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.types import CondaRecord, current_platform, spec_name
 from smelt.workspace.model import EffectiveEnvironment, Workspace
@@ -94,9 +94,14 @@ class PypiSolver:
         isolated = request.options.no_build_isolation == ()
         if not isolated:
             request = replace(request, interpreter=await self._interpreter(solution, request, isolated=False))
-        chosen = await asyncio.to_thread(choose, request)
-        if chosen.built and request.interpreter is None and not fits_interpreter(platform.python_minor):
-            request = replace(request, interpreter=await self._interpreter(solution, request, isolated=True))
+        try:
+            chosen = await asyncio.to_thread(choose, request)
+            needed = chosen.built and request.interpreter is None and not fits_interpreter(platform.python_minor)
+        except InterpreterNeeded:
+            chosen, needed = None, True
+        if needed:
+            request = replace(request, interpreter=await self._interpreter(solution, request, isolated=isolated))
+        if chosen is None:
             chosen = await asyncio.to_thread(choose, request)
         return await asyncio.to_thread(lock_packages, chosen, request)
 

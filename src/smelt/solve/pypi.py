@@ -38,11 +38,16 @@ class PypiSolution:
     built: tuple[str, ...]
 
 
+class InterpreterNeeded(Exception):
+    """Something has to be built for its metadata, and no Python of the environment's version was given."""
+
+
 def choose(request: PypiSolveRequest) -> PypiSolution:
     """The distributions that satisfy ``request``, sorted by name.
 
     Raises SolveError with uv's explanation as its note, and for requirements that conda packages rule out;
-    NotSupportedError for a platform that uv cannot solve for.
+    NotSupportedError for a platform that uv cannot solve for; InterpreterNeeded where another Python than the one that
+    runs us would have to build something (nothing is built then: uv would remember what the wrong one said).
     """
     _check_installed(request)
     with tempfile.TemporaryDirectory(prefix="smelt-uv-") as name:
@@ -55,7 +60,11 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
             *("pip", "compile", "pyproject.toml", "--no-header", "--quiet"),
             *("--constraints", "constraints.txt", *option_arguments(request)),
         ]
-        environment = platform_environment(request.platform)
+        environment = dict(platform_environment(request.platform))
+        may_build = request.interpreter is not None or fits_interpreter(request.platform.python_minor)
+        if not may_build:
+            (folder / "nothing").mkdir()
+            environment["PYTHONHOME"] = str(folder / "nothing")  # no build backend starts with that
         try:
             run_uv(
                 [*command, "--format", "pylock.toml", "--output-file", "pylock.toml"],
@@ -65,6 +74,8 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
             packages = _packages(output)
             indexes = _indexes(command, request, packages, folder, environment)
         except UvFailed as error:
+            if not may_build and "PYTHONHOME" in error.text:
+                raise InterpreterNeeded from error
             raise _explained(error.text, request) from error
     provided = {identity.name for identity in request.installed}
     placed = {each.name: each for each in (*request.requirements, *request.options.dependency_overrides.values())}
