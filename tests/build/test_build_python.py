@@ -109,6 +109,23 @@ def project(folder: Path, recipe: str, records: dict[str, CondaRecord]) -> Build
     return node(variant, folder, build=tools, host=closure(records, "python", "pip", "setuptools"))
 
 
+@pytest.mark.parametrize("kind", ["arch", "noarch"])
+def test_repacked_is_built(kind: str, records: dict[str, CondaRecord], tmp_path: Path) -> None:
+    """Bytecode, entry points and compiled modules come from the first build, and are what a whole one makes."""
+    recipe = ARCH if kind == "arch" else NOARCH
+    after = recipe.replace("run: [python]", "run: [python, other >=1]") + "about: {summary: fast, license: MIT}\n"
+    source = tmp_path / "source"
+    first = project(source, recipe, records)
+    second = project(source, after, records)
+    assert first.content == second.content
+    build([first], tmp_path)
+    repacked = build([second], tmp_path)[second.key]
+    assert repacked.repacked
+    whole = build([second], tmp_path, rebuild=frozenset({"fastmath"}))[second.key]
+    assert not whole.repacked
+    assert repacked.record == whole.record
+
+
 def installed(artifact: CondaRecord, records: dict[str, CondaRecord], prefix: Path, cache: Path) -> Path:
     from rattler import install
 
