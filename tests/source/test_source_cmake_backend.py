@@ -82,7 +82,7 @@ def test_the_recipe(tmp_path: Path) -> None:
     assert script["env"] == {"SOURCE_DATE_EPOCH": "315532800", "C": "3"}
     words = script["content"].split(" \\\n    ")
     assert words[1:4] == ["-DCMAKE_INSTALL_LIBDIR=lib", "${CMAKE_ARGS:-}", "-GNinja"]
-    assert "-DCMAKE_BUILD_TYPE=Release" in words
+    assert '-DCMAKE_BUILD_TYPE="${CMAKE_BUILD_TYPE:-Release}"' in words
     assert '-DCMAKE_INSTALL_PREFIX="$PREFIX"' in words
     assert "-DBUILD_SHARED_LIBS=ON" in words
     assert words[-2:] == ["-DA=1", "-DB=two words\ncmake --build _smelt_build --target install\n"]
@@ -205,11 +205,12 @@ def test_a_change_of_the_configuration_is_another_build(tmp_path: Path, bare_cha
     first.install()
     before = {node.key for node in first.plan().nodes}
     path = root / "answer" / "pixi.toml"
-    path.write_text(path.read_text().replace("ANSWER=42", "ANSWER=43"))
+    text = path.read_text().replace("ANSWER=42", "ANSWER=43")
+    path.write_text(text.replace('SAID = "hello"', 'SAID = "hello", CMAKE_BUILD_TYPE = "Debug"'))
     again = Workspace.load(root)
     assert {node.key for node in again.plan().nodes}.isdisjoint(before)
     again.install()
-    assert ask(again) == "43 Release two words hello"
+    assert ask(again) == "43 Debug two words hello"
 
 
 @pytest.mark.build

@@ -34,6 +34,11 @@ def with_profile(recipe: Mapping[str, object], profile: Profile, build_subdir: s
             help="use a build script, or leave the package out with `packages` of the profile",
         )
     windows = platform_family(build_subdir) == "win"
+    if windows and profile.built_in:
+        raise NotSupportedError(
+            f"{where}: it is for compilers that take the options of GCC and Clang",
+            help=f"declare `[tool.smelt.profile.{profile.name}]` with the options of your compiler",
+        )
     script = cast("Mapping[str, object]", build.get("script") or {})
     if not _is_shell(script, windows):
         raise NotSupportedError(

@@ -31,6 +31,7 @@ from smelt.workspace.model import DEFAULT, EffectiveEnvironment, Environment, Wo
 from smelt.workspace.on_demand import compose_on_demand
 from smelt.workspace.package import Package
 from smelt.workspace.platform import PlatformPlan, plan_platforms
+from smelt.workspace.profiles import BUILT_IN
 from smelt.workspace.properties import WorkspaceProperties
 from smelt.workspace.variant import read_variant_file, variants_of
 
@@ -86,7 +87,8 @@ class Assembly:
         checks.check_selectors(tables)
         checks.check_environments(environments, tables)
         profiles = {name: checks.profile(name) for name in self.manifest.smelt.profiles}
-        by_feature = checks.feature_profiles(tables, profiles, environments)
+        by_feature = checks.feature_profiles(tables, {**BUILT_IN, **profiles}, environments)
+        profiles.update({profile.name: profile for profile in by_feature.values()})
         checks.check_unused(environments)
         package = self._package(properties, builds)
         checks.check_files()

@@ -121,7 +121,8 @@ class Profile:
 
     ``env`` is appended (with a space) to what the toolchain sets for names that end in ``FLAGS``, and set
     for others; ``config`` maps backend name → configuration laid over the package's own; ``packages`` None
-    means every source package; ``activation_env`` is set when an environment with it is activated.
+    means every source package; ``activation_env`` is set when an environment with it is activated. ``built_in``: it is
+    smelt's own (see ``smelt.workspace.profiles``), for compilers with the options of GCC and Clang.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Profile:
     config: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     packages: tuple[str, ...] | None = None
     activation_env: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
+    built_in: bool = False
 
     def applies_to(self, package: str) -> bool:
         """Whether source package ``package`` is built with this profile."""

@@ -1,7 +1,8 @@
 """``pixi-build-cmake``: C and C++ projects, configured by CMake, built by Ninja, installed into the prefix.
 
 Source: the reference's page "pixi-build-cmake". The build is the reference's but for what makes it the same
-everywhere: the code is built in a copy, and libraries go into ``lib`` on every distribution.
+everywhere: the code is built in a copy, and libraries go into ``lib`` on every distribution. The variable
+``CMAKE_BUILD_TYPE``, which a profile may set, says what is built where nothing else does.
 """
 
 from __future__ import annotations
@@ -73,13 +74,14 @@ def _script(request: RenderRequest, configuration: Configuration) -> str:
     windows = platform_family(request.build_subdir) == "win"
     extra = configuration.texts("extra-args") or ()
     # As in the reference, later options win: `CMAKE_ARGS` of the toolchain, then ours, then those of the package.
+    kind = "%CMAKE_BUILD_TYPE%" if windows else '"${CMAKE_BUILD_TYPE:-Release}"'
     options = [
         *([] if windows else ["-DCMAKE_INSTALL_LIBDIR=lib"]),
         "%CMAKE_ARGS%" if windows else "${CMAKE_ARGS:-}",
         "-GNinja",
         "-S .",
         f"-B {BUILD_FOLDER}",
-        "-DCMAKE_BUILD_TYPE=Release",
+        f"-DCMAKE_BUILD_TYPE={kind}",
         f'-DCMAKE_INSTALL_PREFIX="{"%LIBRARY_PREFIX%" if windows else "$PREFIX"}"',
         "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
         "-DBUILD_SHARED_LIBS=ON",
@@ -91,6 +93,7 @@ def _script(request: RenderRequest, configuration: Configuration) -> str:
         lines = [
             "ninja --version",
             "cmake --version",
+            "if not defined CMAKE_BUILD_TYPE set CMAKE_BUILD_TYPE=Release",
             "set SMELT_PYTHON=",
             'if exist "%PYTHON%" set SMELT_PYTHON=-DPython_EXECUTABLE="%PYTHON%"',
             " ^\n    ".join(["cmake", *options]),
