@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -388,3 +389,31 @@ def test_the_commit_of_the_default_branch_is_not_that_of_a_branch_called_head(or
     place = Repository(address=origin.url)
     assert resolve_commit(place, None) == first
     assert resolve_commit(place, GitReference(branch="x/HEAD")) == second
+
+
+@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="needs git-lfs")
+def test_files_of_git_lfs(origin: GitRepository, tmp_path: Path) -> None:
+    inner = GitRepository(tmp_path / "inner")
+    for each in (inner, origin):
+        each.git("lfs", "install", "--local")
+        each.git("lfs", "track", "*.bin")
+        each.commit({"data/big.bin": f"real content of {each.folder.name}\n"})
+    assert origin.git("show", "HEAD:data/big.bin").startswith("version https://git-lfs")
+    origin.git("submodule", "--quiet", "add", "../inner", "inner")
+    origin.commit()
+    location = SourceLocation(git=origin.url, lfs=True)
+    pinned = pin(location, tmp_path)
+    without = checkout(pinned, tmp_path)
+    assert (without.folder / "data/big.bin").read_text().startswith("version https://git-lfs")
+    found = checkout(pinned, tmp_path, location)
+    assert (found.folder / "data/big.bin").read_text() == "real content of origin\n"
+    assert (found.folder / "inner/data/big.bin").read_text() == "real content of inner\n"
+    assert found.digest != without.digest
+    shutil.rmtree(origin.folder / ".git/lfs/objects")
+    (found.folder / "a.txt").unlink()
+    assert (checkout(pinned, tmp_path, location).folder / "data/big.bin").read_text() == "real content of origin\n"
+    lost = origin.commit({"data/big.bin": "lost\n"})
+    shutil.rmtree(origin.folder / ".git/lfs/objects")
+    with pytest.raises(SourceError) as caught:
+        checkout(BuildSource(git=origin.url, rev=lost), tmp_path, location)
+    assert caught.value.kind == "git-lfs"
