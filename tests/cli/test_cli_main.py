@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_kit import Channel, manifest, posix, smelt
+from spine_kit import SUBDIR, Channel, manifest, posix, smelt
 
 
 @pytest.fixture
@@ -84,3 +84,16 @@ def test_commands_of_others(tmp_path: Path) -> None:
     assert smelt(tmp_path, "both", env={"PIXI_HOME": str(tmp_path)}).stdout == "smelt-both\n"
     assert "smelt-tree" not in smelt(tmp_path, "tree", env=env).stdout
     assert smelt(tmp_path, "../bin/pixi-hello", env=env).returncode == 2
+
+
+def test_run_without_a_task(tmp_path: Path) -> None:
+    (tmp_path / "pixi.toml").write_text('[workspace]\nchannels = []\nplatforms = ["zos-z"]\n', encoding="utf-8")
+    result = smelt(tmp_path, "run")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "The workspace has no tasks" in result.stderr
+    assert "platform add" not in result.stderr, "what installs nothing runs anywhere"
+    with (tmp_path / "pixi.toml").open("a", encoding="utf-8") as file:
+        file.write('[dependencies]\nx = "*"\n[tasks]\nhello = { cmd = "echo", description = "greet" }\n')
+    stderr = smelt(tmp_path, "run").stderr
+    assert "Available tasks:\n  hello  greet\n" in stderr
+    assert f"`smelt workspace platform add {SUBDIR}`" in stderr

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from smelt.cli.options import add_environment, add_jobs, add_lock_usage, add_no_install, add_workspace, load, lock_mode
 from smelt.cli.settings import WITH_VALUE, add_settings
-from smelt.cli.terminal import Terminal
-from smelt.errors import ExitCode, TaskError
+from smelt.cli.terminal import Terminal, program
+from smelt.errors import ExitCode
 from smelt.text import closest
+from smelt.types import current_platform
 
 if TYPE_CHECKING:
     from smelt.api.workspace import Workspace
@@ -160,10 +161,19 @@ def _list_tasks(workspace: Workspace, terminal: Terminal) -> int:
         for name, task in effective.tasks.items():
             if not name.startswith("_"):
                 found.setdefault(name, task.description)
-    if not found:
-        raise TaskError("no task was given, and the workspace has none", help="`smelt run <command>` runs a command")
-    terminal.note("Available tasks:")
+    if found:
+        terminal.note("Available tasks:")
+    else:
+        terminal.note(f"The workspace has no tasks; `{program()} run <command>` runs a command.")
     for name in sorted(found):
         description = found[name]
         terminal.note(f"  {name}" + (f"  {terminal.style(description, 'dim', err=True)}" if description else ""))
+    platforms = workspace.model.platforms_of("default")
+    here = current_platform()
+    if all(each.subdir != here for each in platforms) and any(
+        workspace.model.effective["default", each.name].dependencies for each in platforms
+    ):
+        terminal.warn(
+            f"the workspace is not for this machine's platform: `{program()} workspace platform add {here}` adds it"
+        )
     return 0

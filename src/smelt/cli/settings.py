@@ -31,7 +31,6 @@ _WITHOUT_EFFECT = (
     ("tls-root-certs",),
     ("mirrors",),
     ("detached-environments",),
-    ("repodata-config",),
     ("s3-options",),
     ("cache",),
 )
