@@ -308,6 +308,33 @@ def test_lock_build_install_and_move(tmp_path: Path, channel: Channel, origin: G
     assert run("list", "--json").count("git+file://") >= 1
 
 
+@posix
+@pytest.mark.build
+def test_code_from_a_repository_is_built(tmp_path: Path, channel: Channel, origin: GitRepository) -> None:
+    """The definition is the workspace's; recipe and code are the repository's, or another folder of it."""
+    script = ["mkdir -p $PREFIX/share", "cp hello.txt $PREFIX/share/"]
+    text = recipe_text("app", "1.0", script=script, source={"path": "."})
+    origin.commit({"code/recipe.yaml": text, "code/hello.txt": "hello\n"})
+    root = write(tmp_path / "ws", channel, app='path = "app"', mine=f'git = "{origin.url}", subdirectory = "defined"')
+    backend = 'backend = { name = "pixi-build-rattler-build", version = "*" }\n'
+    config = '[package.build.config]\nrecipe = "recipe.yaml"\n'
+    head = '[package]\nname = "NAME"\nversion = "1.0"\n[package.build]\n' + backend
+    (root / "app").mkdir()
+    (root / "app/pixi.toml").write_text(
+        head.replace("NAME", "app")
+        + f'source = {{ git = "{origin.url}", branch = "main", subdirectory = "code" }}\n'
+        + config
+    )
+    origin.commit({"defined/pixi.toml": head.replace("NAME", "mine") + 'source = { path = "../mine" }\n' + config})
+    result = smelt(root, "install")
+    assert result.returncode == 0, result.stderr
+    assert (root / ".pixi/envs/default/share/hello.txt").read_text() == "hello\n"
+    assert (root / ".pixi/envs/default/share/mine.txt").read_text() == "mine 1.0\n"
+    assert smelt(root, "lock", "--check").returncode == 0
+    origin.folder.rename(tmp_path / "away")
+    assert "nothing to build" in smelt(root, "build", "--why").stdout
+
+
 NAMES = st.text("abcXYZ019-_./ ~*+&=#?é", min_size=1, max_size=12)
 
 
