@@ -132,7 +132,7 @@ error[usage]: unrecognized arguments: --lock
   help: `smelt install --help` lists what is accepted
 """,
     )
-    assert "not allowed with argument" in fails(root, "install", "--locked", "--frozen", code=2)
+    assert "cannot be used with" in fails(root, "install", "--locked", "--frozen", code=2)
     assert "`0` is not a whole number from 1" in fails(root, "build", "--jobs", "0", code=2)
     assert "there is no nowhere" in fails(root, "lock", "-m", "nowhere", code=2)
 
