@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from pypi_kit import PYTHON, Make
 
 from smelt.api.workspace import Workspace
 from spine_kit import OTHER, SUBDIR, Channel, manifest
-
-Make = Callable[..., Workspace]
-PYTHON = ".".join(map(str, sys.version_info[:3]))
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import sys
 import tarfile
 import threading
 import zipfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from smelt.api.workspace import Workspace
+
+Make = Callable[..., Workspace]
+PYTHON = ".".join(map(str, sys.version_info[:3]))
+"""The version of the Python that runs this."""
 
 
 def metadata(

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pypi_kit import dynamic_project, project, sdist, served, simple_index, wheel
+from pypi_kit import PYTHON, Make, dynamic_project, project, sdist, served, simple_index, wheel
 
-from conftest import PYTHON, Make
 from smelt.api.workspace import Workspace
 from smelt.errors import NotSupportedError, SmeltError, SolveError
 from smelt.lock.model import Lock, PypiPackage
