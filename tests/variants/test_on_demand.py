@@ -192,6 +192,10 @@ def test_mistakes_are_told(root: Path) -> None:
     done = smelt(root, "install", "--locked", "-e", "one+two")
     assert done.returncode != 0
     assert not (root / "pixi.lock").exists()
+    Workspace.load(root).lock()
+    done = smelt(root, "install", "--frozen", "-e", "one+two")
+    assert "error[lock-environment-missing]: the lock file has no environment `one+two`" in done.stderr
+    assert not (root / ".pixi" / "envs" / "one+two").exists()
     done = smelt(root, "install", "-e", "one+other")
     assert "error[unsupported-platform]" in done.stderr
 

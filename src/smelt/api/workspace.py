@@ -356,7 +356,9 @@ class Workspace:
         installed = _run(one_after_another())
         if options.platform is None and mode != "frozen" and self._read is not None:
             self._remember(
-                {**self._read, **locked, **plan.files, **projects}, plan.indexes, {r.environment: r.digest for r in requests}
+                {**self._read, **locked, **plan.files, **projects},
+                plan.indexes,
+                {r.environment: r.digest for r in requests},
             )
         return tuple(installed)
 
@@ -417,6 +419,13 @@ class Workspace:
         from smelt.resolve.packages import PackageLoader
         from smelt.resolve.plan import BuildPlanner
 
+        for name in environments or ():
+            if name not in lock.environments:
+                raise LockError(
+                    f"the lock file has no environment `{name}`",
+                    code="lock-environment-missing",
+                    help="leave out `--frozen`: then it is solved, and added to the lock file",
+                )
         planner = BuildPlanner(self.model, lock, PackageLoader(self.model, lock))
         for name in environments if environments is not None else self.supported():
             planner.add((name, platform_for(self.model, name, platform).name))
