@@ -244,7 +244,8 @@ class Workspace:
         """Build the source packages that ``environments`` need; the artifacts by build key. Raises BuildError."""
         from smelt.api.building import BuildOptions, run_builds
 
-        return run_builds(self.plan(environments, mode=mode), options or BuildOptions(), self.reporters)
+        options = replace(options or BuildOptions(), workspace=self.model.manifest_path)
+        return run_builds(self.plan(environments, mode=mode), options, self.reporters)
 
     def supported(self) -> tuple[str, ...]:
         """The declared environments that support this machine's platform."""

@@ -88,7 +88,7 @@ class Problems:
     def unknown(
         self, table: KeyPath, key: str, allowed: Sequence[str], advice: str | None, hidden: Sequence[str] = ()
     ) -> None:
-        """A key of ``table`` that nobody asked for; ``allowed`` are those that are, ``hidden`` those not to be named."""
+        """A key of ``table`` that nobody asked for; ``allowed`` are known, ``hidden`` not to be named."""
         known = f"known here: {', '.join(allowed)}"
         self.error(
             "unknown-key",
