@@ -15,9 +15,10 @@ from packaging.version import Version
 
 from smelt.lock.model import PypiPackage
 from smelt.lock.purls import PypiIdentity, identities
-from smelt.lock.pypi import LocalMetadata, PypiLocked, PypiWalk, build_problem, parse_git, wheel_problem
+from smelt.lock.pypi import LocalMetadata, PypiLocked, PypiWalk, build_problem, wheel_problem
 from smelt.lock.pypi_platform import PypiPlatform
 from smelt.lock.pypi_requirement import lower_bound_problem, self_expanded
+from smelt.lock.pypi_source import parse_git
 from smelt.manifest.pypi import PypiOptions, PypiRequirement
 from smelt.solve.pypi_metadata import normal_requirement
 from smelt.types import CondaRecord, GitReference, VirtualPackage, current_platform, default_virtual_packages

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from smelt.lock.model import LockedEnvironment
-from smelt.lock.pypi import plain_index, same_index
+from smelt.lock.pypi_source import plain_index, same_index
 from smelt.manifest.pypi import PypiOptions
 
 

@@ -17,10 +17,8 @@ from smelt.lock.matcher import Matcher
 from smelt.lock.model import Lock, LockedEnvironment, LockedPackage, PypiPackage, SourcePackage
 from smelt.lock.options import DEFAULTS, solve_options
 from smelt.lock.platforms import align, find_row, identity, listed, locked_identity, locked_row
-from smelt.lock.purls import PypiIdentity, identities
-from smelt.lock.pypi import LocalMetadata, PypiLocked, PypiWalk, build_problem, wheel_problem
-from smelt.lock.pypi_index import indexes_problem, locked_indexes
-from smelt.lock.pypi_platform import platform_of
+from smelt.lock.pypi import LocalMetadata
+from smelt.lock.pypi_check import index_problem, left_over, walk_pypi
 from smelt.lock.walk import Matching, Problem, Walk
 from smelt.text import Place
 from smelt.types import CondaRecord
@@ -121,7 +119,7 @@ def check_target(
     problem = (
         _channel_problem(locked, channels if channels is not None else effective.channels)
         or _platform_problem(lock, locked, effective.platform)
-        or _index_problem(lock, locked, effective, checks)
+        or index_problem(lock, locked, effective, checks.default_indexes)
         or _option_problem(locked, effective)
         or _cutoff_problem(lock, locked, effective, checks)
     )
@@ -332,46 +330,13 @@ def _package_problem(
         )
     use.by_conda |= walk.visited
     if not effective.pypi_requirements:
-        return walk.left_over() or _pypi_left_over(pypi) or walk.sources_changed(checks.source_digests)
-    if not pypi and conda and all(isinstance(p, CondaRecord) and p.purls is None for p in conda.values()):
-        return Problem(
-            "missing-purls", "the lock file does not say which conda packages count as packages of a PyPI index"
-        )
-    platform = platform_of(conda, effective.platform.subdir, virtual)
-    locked = lock.environments[effective.environment.name]
-    pypi_walk = PypiWalk(
-        PypiLocked(
-            packages=tuple(pypi.values()),
-            conda=_identities(conda, walk),
-            indexes=locked_indexes(locked),
-            has_index=lock.version >= 7,
-            root=checks.root,
-            local=checks.local_metadata,
-        ),
-        platform,
-        effective.pypi_options,
-        walk.follow,
+        return walk.left_over() or left_over(pypi) or walk.sources_changed(checks.source_digests)
+    pypi_walk, problem = walk_pypi(
+        effective, lock, conda, tuple(pypi.values()), walk, (checks.root, checks.local_metadata)
     )
-    problem = pypi_walk.requirements(effective.pypi_requirements)
     for name in pypi_walk.conda_used:
         use.by_pypi.setdefault(name, effective.environment.name)
-    return (
-        walk.left_over()
-        or problem
-        or build_problem(tuple(pypi.values()), effective.pypi_options, effective.pypi_requirements)
-        or wheel_problem(tuple(pypi.values()), platform)
-        or pypi_walk.left_over()
-        or walk.sources_changed(checks.source_digests)
-    )
-
-
-def _identities(conda: Mapping[str, CondaRecord | SourcePackage], walk: Walk) -> Mapping[str, tuple[str, PypiIdentity]]:
-    found: dict[str, tuple[str, PypiIdentity]] = {}
-    for name, package in conda.items():
-        record = walk.source_record(package) if isinstance(package, SourcePackage) else package
-        if record is not None:
-            found.update({identity.name: (name, identity) for identity in identities(record)})
-    return found
+    return walk.left_over() or problem or pypi_walk.left_over() or walk.sources_changed(checks.source_digests)
 
 
 def _conda_for_pypi(workspace: Workspace, uses: Mapping[tuple[str, str], PypiUse]) -> list[Mismatch]:
@@ -386,29 +351,6 @@ def _conda_for_pypi(workspace: Workspace, uses: Mapping[tuple[str, str], PypiUse
                 )
                 break
     return found
-
-
-def _index_problem(
-    lock: Lock, locked: LockedEnvironment, effective: EffectiveEnvironment, checks: Checks
-) -> Problem | None:
-    """Whether the indexes that were solved with are those that are wanted now."""
-    row = locked_row(lock, locked, effective.platform)
-    references = locked.packages[row] if row is not None else ()
-    if not effective.pypi_requirements or not any(reference.kind == "pypi" for reference in references):
-        return None
-    if locked.indexes is None:
-        if lock.version < 5:  # older lock files do not say
-            return None
-        return Problem("pypi-indexes", "the lock file does not say which PyPI indexes it was solved with")
-    problem = indexes_problem(locked, effective.pypi_options, checks.default_indexes)
-    return Problem("pypi-indexes", problem) if problem is not None else None
-
-
-def _pypi_left_over(packages: Mapping[str, PypiPackage]) -> Problem | None:
-    if not packages:
-        return None
-    names = ", ".join(sorted(packages))
-    return Problem("superfluous", f"there are PyPI packages in the lock file that nothing requires: {names}")
 
 
 def _check_solve_groups(workspace: Workspace, lock: Lock, known: set[tuple[str, str | None]]) -> list[Mismatch]:

@@ -12,8 +12,8 @@ from typing import cast
 
 from smelt.errors import SolveError
 from smelt.lock.model import PypiPackage
-from smelt.lock.pypi import plain_index
 from smelt.lock.pypi_requirement import describe
+from smelt.lock.pypi_source import plain_index
 from smelt.manifest.pypi import normalize_pypi_name
 from smelt.solve.pypi_distribution import Distribution, from_pylock
 from smelt.solve.pypi_input import (

@@ -17,8 +17,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from smelt.errors import SolveError
 from smelt.lock.location import is_url, to_address
 from smelt.lock.model import PypiPackage
-from smelt.lock.pypi import parse_git, plain_index
 from smelt.lock.pypi_platform import PypiPlatform
+from smelt.lock.pypi_source import parse_git, plain_index
 from smelt.manifest.pypi import PypiRequirement, normalize_pypi_name
 from smelt.types import GitReference
 

@@ -14,9 +14,9 @@ from smelt.errors import NotSupportedError, SolveError
 from smelt.fs import smelt_cache, write_bytes
 from smelt.lock.model import PypiPackage
 from smelt.lock.purls import PypiIdentity
-from smelt.lock.pypi import git_problem, parse_git
 from smelt.lock.pypi_platform import PypiPlatform
 from smelt.lock.pypi_requirement import describe
+from smelt.lock.pypi_source import git_problem, parse_git
 from smelt.manifest.pypi import PypiOptions, PypiRequirement
 from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.types import GitReference, current_platform
