@@ -22,6 +22,7 @@ from smelt.archive import read_conda
 from smelt.build.model import BuildNode, SourceInput
 from smelt.build.store import Store
 from smelt.errors import BuildError, ChannelError, ErrorGroup, NotSupportedError, SourceError
+from smelt.fs import hold
 from smelt.source.model import FinalMetadata
 from smelt.types import CondaRecord, RunExports
 
@@ -74,6 +75,20 @@ def test_a_build_is_stored_and_found_again(tmp_path: Path) -> None:
     assert not again.built
     assert again.record == artifact.record
     assert recorder.events[2:] == [("cached", "hello")]
+    assert left_in(tmp_path / "work") == []
+
+
+@posix
+def test_what_was_killed_after_storing_is_cleared_up(tmp_path: Path) -> None:
+    one = hello(tmp_path / "source")
+    build([one], tmp_path, Recorder())
+    (lock,) = (tmp_path / "work").glob("*.lock")
+    left = lock.with_suffix("")
+    (left / "deep").mkdir(parents=True)
+    with hold(lock, "another build"):
+        build([one], tmp_path, Recorder())
+    assert left.is_dir()
+    build([one], tmp_path, Recorder())
     assert left_in(tmp_path / "work") == []
 
 

@@ -22,7 +22,7 @@ from smelt.build.requirement import canonical
 from smelt.build.run import BuiltPackage, run_worker
 from smelt.build.store import Store, log_name
 from smelt.errors import BuildError, ErrorGroup, SmeltError
-from smelt.fs import cache_root, hold
+from smelt.fs import cache_root, hold, hold_if_free
 from smelt.scheduler.cancellation import Cancellation
 from smelt.scheduler.graph import run_graph
 from smelt.types import CondaRecord, digest_json
@@ -155,8 +155,17 @@ class _Builder:
                     return self._build(node, stored, cancellation, started)
                 found = stored
         self._store.mark_used(node.key)
+        self._sweep(node)
         self._reporter.cached(node, found)
         return found
+
+    def _sweep(self, node: BuildNode) -> None:
+        """Remove what a process left that was killed between storing its artifact and clearing up."""
+        folder = self._work_root / _work_name(node)
+        if folder.exists():
+            with hold_if_free(_lock_of(folder)) as free:
+                if free:
+                    self._cleanup.discard(folder)
 
     def _build(self, node: BuildNode, stored: Artifact | None, cancellation: Cancellation, started: float) -> Artifact:
         self._reporter.started(node)
@@ -176,7 +185,7 @@ class _Builder:
             package_cache=self._package_cache,
         )
         with hold(
-            folder.with_name(f"{folder.name}.lock"),
+            _lock_of(folder),
             f"building {node.label}",
             waiting=lambda message: self._reporter.waiting(node, message),
             check=cancellation.check,
@@ -265,6 +274,11 @@ def _explained(node: BuildNode, folder: Path) -> Generator[None]:
             notes=[str(error.filename or folder)],
             help="free some space, correct the permissions, or choose another cache (PIXI_CACHE_DIR)",
         ) from error
+
+
+def _lock_of(folder: Path) -> Path:
+    """The lock of a work folder."""
+    return folder.with_name(f"{folder.name}.lock")
 
 
 def _work_name(node: BuildNode) -> str:

@@ -49,6 +49,24 @@ def hold(
         lock.release()
 
 
+@contextmanager
+def hold_if_free(path: Path) -> Generator[bool]:
+    """Like ``hold``, but never waits: the block is told whether the lock is held. Raises OSError."""
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
 def _acquire(lock: BaseFileLock, check: Callable[[], None] | None) -> None:
     from filelock import Timeout
 

@@ -157,6 +157,8 @@ def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribu
             *("--python", str(python_of(prefix)), *index_arguments(wanted.options, wanted.root)),
             *isolation_arguments(wanted.options),
             *(("--link-mode", "copy") if copy else ()),
+            # what uv built of a project's folder before may be of other files with the same times
+            *(word for each in distributions if each.folder is not None for word in ("--refresh-package", each.name)),
         ]
         run_uv(command, folder=folder, environment=_environment(prefix, wanted))
     except UvFailed as error:
