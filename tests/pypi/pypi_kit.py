@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import shutil
 import sys
 import tarfile
 import threading
@@ -106,6 +107,8 @@ def sdist(folder: Path, project_folder: Path, name: str, version: str = "1.0") -
 
 
 def _backend(folder: Path, name: str, version: str, requires: Sequence[str]) -> None:
+    # Python would take an older bytecode of it: same size, same second
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     base = name.replace("-", "_")
     (folder / base).mkdir(exist_ok=True)
     (folder / base / "__init__.py").write_text(f"version = {version!r}\n", encoding="utf-8")
