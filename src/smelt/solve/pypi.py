@@ -74,7 +74,9 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
             packages = _packages(output)
             indexes = _indexes(command, request, packages, folder, environment)
         except UvFailed as error:
-            if not may_build and "PYTHONHOME" in error.text:
+            # what Python says of a home where nothing is, before 3.13 and since
+            homeless = "PYTHONHOME" in error.text or "No module named 'encodings'" in error.text
+            if not may_build and homeless:
                 raise InterpreterNeeded from error
             raise _explained(error.text, request) from error
     provided = {identity.name for identity in request.installed}
