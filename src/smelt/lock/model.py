@@ -58,7 +58,7 @@ class SourceLock:
     ``metadata_digest``: of the rendered variant's requirements and metadata, so that ``--locked`` notices a
     change of them. ``source_digest``/``build_key``: only where definition and source are immutable.
     ``artifact_sha256``: with ``smelt build --record``. ``backend``: name and version that rendered the recipe.
-    ``pypi``: ``name==version`` if the source is an sdist by name. ``infeasible``: unused.
+    ``pypi``: ``name==version`` if the source is an sdist by name.
     """
 
     version: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +110,3 @@ class CondaSpec:
         if self.when is not None:
             parts.append(f'when="{self.when}"')
         return f"{head}[{', '.join(parts)}]" if parts else head
-
-
-def frozen_mapping(data: Mapping[str, object]) -> Mapping[str, object]:
-    """A read-only view of a copy of ``data``."""
-    return MappingProxyType(dict(data))
