@@ -19,7 +19,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -282,7 +282,7 @@ async def _extract(record: CondaRecord, archive: Path, target: Path, client: Cli
 
     try:
         # the coroutine, also for a file: rattler's `extract` holds the interpreter's lock all the time
-        await download_and_extract(client, archive.absolute().as_uri(), target)
+        await _to_end(download_and_extract(client, archive.absolute().as_uri(), target))
     except OSError as error:
         if _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise _cache_error(error, record, target) from error
@@ -292,6 +292,16 @@ async def _extract(record: CondaRecord, archive: Path, target: Path, client: Cli
             notes=[_redacted(record.url), str(error)],
             help="the archive is damaged or not a conda package: have it built or uploaded again",
         ) from error
+
+
+async def _to_end(extraction: Awaitable[object]) -> None:
+    """Wait for ``extraction`` also when cancelled: rattler's threads write on after that, into a removed folder."""
+    task = asyncio.ensure_future(extraction)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _check_identity(record: CondaRecord, package: Path) -> None:
