@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from smelt.api.building import BuildOptions, explain_builds, run_builds
+from smelt.api.installing import InstallOptions
 from smelt.api.reporter import Reporters
 from smelt.api.state import read_known
-from smelt.api.workspace import InstallOptions, Workspace
+from smelt.api.workspace import Workspace
 from smelt.errors import LockError, LockOutdatedError, ManifestError, UnknownNameError
 from smelt.types import current_platform
 from spine_kit import OTHER, SUBDIR, Channel, manifest, posix, recipe

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from pypi_kit import dynamic_project, project, sdist, served, simple_index, wheel
 
-from smelt.api.workspace import InstallOptions, Workspace
+from smelt.api.installing import InstallOptions
+from smelt.api.workspace import Workspace
 from smelt.errors import InstallError, NotSupportedError
 from smelt.fs import remove_tree
 from smelt.install.pypi_prefix import damage, installed_distributions

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from smelt.api.installing import Installed, InstallOptions, install_environments, known_installed
 from smelt.api.on_demand import load_model
 from smelt.api.platforms import effective_for, environment_named, platform_for
-from smelt.api.pypi import project_stamps, pypi_install, python_provider
+from smelt.api.pypi import project_stamps, python_provider
 from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, write_known
 from smelt.errors import InstallError, Label, LockError, LockOutdatedError
 from smelt.fs import hold
-from smelt.install.state import environment_digest, is_current, read_state, watched_paths
+from smelt.install.state import read_state, watched_paths
 from smelt.source.stats import racy
-from smelt.types import CondaRecord, current_platform
+from smelt.types import current_platform
 from smelt.workspace.model import Workspace as Model
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from smelt.build.model import Artifact
     from smelt.config.files import ConfigSource
     from smelt.config.settings import Settings
-    from smelt.install.request import InstallRequest
     from smelt.lock.diff import LockDiff
     from smelt.lock.model import Lock
     from smelt.lock.satisfiability import Mismatch
@@ -50,29 +50,6 @@ class LockResult:
     written: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
-    """An environment after an installation. ``changed``: whether anything was touched."""
-
-    environment: str
-    prefix: Path
-    changed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstallOptions:
-    """How to install.
-
-    ``platform``: one that this machine is not. ``reinstall``: names of packages that are linked anew. ``verify``:
-    compare every file with its package. ``jobs``: builds at the same time.
-    """
-
-    platform: str | None = None
-    reinstall: frozenset[str] = frozenset()
-    verify: bool = False
-    jobs: int | None = None
-
-
 class Workspace:
     """A workspace on disk. ``model`` is what its manifest says.
 
@@ -91,7 +68,7 @@ class Workspace:
     ) -> None:
         self.model = model
         self._reporters = reporters
-        self._read = read
+        self.read = read
         self._started = time.time_ns() if started is None else started
         self._settings = settings
 
@@ -161,11 +138,11 @@ class Workspace:
         own = stamps_as_read([self.model.lock_path], self._started)
         unsure = any(stamp is not None and racy(max(stamp[1:3]), self._started) for stamp in definitions.values())
         dated = any(effective.exclude_newer is not None for effective in self.model.effective.values())
-        if self._read is None or own is None or unsure or dated:
+        if self.read is None or own is None or unsure or dated:
             return
         known = KnownState(
             manifest=str(self.model.manifest_path),
-            files={**self._read, **own, **definitions},
+            files={**self.read, **own, **definitions},
             warned=bool(self.model.warnings),
         )
         # only a courtesy to the next call: a workspace may lie where nothing can be written
@@ -232,7 +209,7 @@ class Workspace:
         self, environments: Sequence[str] | None = None, *, mode: LockMode = "update", platform: str | None = None
     ) -> BuildPlan:
         """The builds that ``environments`` need (all that support this machine by default); nothing is built."""
-        return self._plan(self.ensure_lock(mode), environments, platform)
+        return self.plan_of(self.ensure_lock(mode), environments, platform)
 
     def build(
         self,
@@ -282,10 +259,10 @@ class Workspace:
         for name in names:
             platform_for(self.model, name, options.platform)
         if mode != "frozen" and options == InstallOptions(jobs=options.jobs):
-            known = self._known_installed(names)
+            known = known_installed(self, names)
             if known is not None:
                 return known
-        return self._install(names, mode, options)
+        return install_environments(self, names, mode, options)
 
     def variables(self, environment: str, outer: Mapping[str, str], *, clean: bool = False) -> Mapping[str, str]:
         """All variables of a process in the installed ``environment``, started from where ``outer`` holds.
@@ -321,102 +298,8 @@ class Workspace:
             files |= stamps(self.model.root / script for script in scripts)
         return replace(known, files=files)
 
-    def _known_installed(self, names: Sequence[str]) -> tuple[Installed, ...] | None:
-        """The answer where nothing changed since the last installation; None where that is not certain."""
-        known = read_known(self.model.state_folder, current_platform())
-        if known is None or any(name not in known.environments for name in names) or not known.holds():
-            return None
-        if not all(is_current(self.model.prefix(name), known.environments[name]) for name in names):
-            return None
-        return tuple(Installed(environment=name, prefix=self.model.prefix(name), changed=False) for name in names)
-
-    def _install(self, names: Sequence[str], mode: LockMode, options: InstallOptions) -> tuple[Installed, ...]:
-        from smelt.api.building import BuildOptions, run_builds
-        from smelt.api.machine import check_machine
-        from smelt.install.prefix import install
-
-        lock = self.ensure_lock(mode)
-        locked = stamps([self.model.lock_path])
-        plan = self._plan(lock, names, options.platform)
-        artifacts = run_builds(
-            plan, BuildOptions(jobs=options.jobs, workspace=self.model.manifest_path), self.reporters
-        )
-        projects = project_stamps(lock, self.model.root)
-        requests = [self._request(name, lock, plan, artifacts, options) for name in names]
-        if options.platform is None:
-            for request in requests:
-                check_machine(request.environment, request.records)
-
-        async def one_after_another() -> list[Installed]:
-            done: list[Installed] = []
-            for request in requests:
-                result = await install(request, self.reporters.install)
-                done.append(Installed(environment=request.environment, prefix=request.prefix, changed=result.changed))
-            return done
-
-        installed = _run(one_after_another())
-        if options.platform is None and mode != "frozen" and self._read is not None:
-            self._remember(
-                {**self._read, **locked, **plan.files, **projects},
-                plan.indexes,
-                {r.environment: r.digest for r in requests},
-            )
-        return tuple(installed)
-
-    def _request(
-        self, name: str, lock: Lock, plan: BuildPlan, artifacts: Mapping[str, Artifact], options: InstallOptions
-    ) -> InstallRequest:
-        from smelt.install.request import InstallRequest
-        from smelt.lock.model import PypiPackage, SourcePackage
-
-        where = platform_for(self.model, name, options.platform)
-        records: list[CondaRecord] = []
-        pypi: list[PypiPackage] = []
-        for package in lock.packages_of(name, where.name) or ():
-            if isinstance(package, CondaRecord):
-                records.append(package)
-            elif isinstance(package, SourcePackage):
-                records.append(artifacts[plan.keys[package.identifier]].record)
-            else:
-                pypi.append(package)
-        wanted = pypi_install(pypi, self.model, self.model.effective[name, where.name])
-        return InstallRequest(
-            prefix=self.model.prefix(name),
-            environment=name,
-            records=tuple(records),
-            subdir=where.subdir,
-            digest=environment_digest(records, wanted.keys() if wanted is not None else None),
-            pypi=wanted,
-            manifest_path=self.model.manifest_path,
-            state_folder=self.model.state_folder,
-            virtual_packages=where.virtual_packages,
-            reinstall=options.reinstall,
-            verify=options.verify,
-            link_scripts=self.settings.run_post_link_scripts,
-            refused_links=self.settings.refused_links,
-        )
-
-    def _remember(
-        self, files: Mapping[str, tuple[int, ...] | None], trees: Mapping[str, str], digests: Mapping[str, str]
-    ) -> None:
-        """Write down what was read and what came of it; what is known of other environments stays while it holds."""
-        subdir = current_platform()
-        old = read_known(self.model.state_folder, subdir)
-        if old is not None and old.manifest == str(self.model.manifest_path) and old.holds():
-            files = {**old.files, **files}
-            trees = {**old.trees, **trees}
-            digests = {**old.environments, **digests}
-        known = KnownState(
-            manifest=str(self.model.manifest_path),
-            files=files,
-            trees=trees,
-            environments=digests,
-            supported=self.supported(),
-            warned=bool(self.model.warnings),
-        )
-        write_known(self.model.state_folder, subdir, known)
-
-    def _plan(self, lock: Lock, environments: Sequence[str] | None, platform: str | None) -> BuildPlan:
+    def plan_of(self, lock: Lock, environments: Sequence[str] | None, platform: str | None) -> BuildPlan:
+        """The builds that ``environments`` need by ``lock``. Raises LockError for one that the lock has not."""
         from smelt.resolve.packages import PackageLoader
         from smelt.resolve.plan import BuildPlanner
 

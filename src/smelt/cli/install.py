@@ -36,7 +36,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             for name in current:
                 _say(name, "is up to date", terminal)
             return 0
-    from smelt.api.workspace import InstallOptions
+    from smelt.api.installing import InstallOptions
 
     workspace = load(arguments, terminal)
     names = workspace.supported() if arguments.all else tuple(arguments.environment or ("default",))

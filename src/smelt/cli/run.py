@@ -57,8 +57,8 @@ def separate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Run a task with what it depends on, or a command."""
+    from smelt.api.installing import InstallOptions
     from smelt.api.platforms import active_environment
-    from smelt.api.workspace import InstallOptions
     from smelt.tasks.cache import TaskCache
     from smelt.tasks.graph import plan_tasks
     from smelt.tasks.model import TaskRequest
