@@ -85,7 +85,7 @@ def test_a_lock_with_lines_astray(changes: list[tuple[str, float, float]], locke
         try:
             workspace = Workspace.load(locked)
             taken = workspace.ensure_lock("frozen")
-            workspace._plan(taken, None, None)
+            workspace.plan_of(taken, None, None)
         except SmeltError as error:
             assert error.message
         try:
