@@ -19,7 +19,7 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("random", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile("random" if os.environ.get("SMELT_TEST_RANDOM") else "fixed")
 
-# A job in the background ignores Ctrl-C, one under `nohup` SIGHUP, and so would every process that the tests send them to.
+# A job in the background ignores Ctrl-C, one under `nohup` SIGHUP; so would the processes that tests send them to.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if os.name == "posix" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
