@@ -78,6 +78,12 @@ class CacheError(SmeltError):
     code = "cache"
 
 
+class PackError(SmeltError):
+    """An environment cannot be packed, or a pack cannot be unpacked."""
+
+    code = "pack"
+
+
 class TaskError(SmeltError):
     """A task cannot be run as it is defined or called."""
 

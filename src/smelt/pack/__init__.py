@@ -1,0 +1,1 @@
+"""A locked environment as one file, and back."""

@@ -1,0 +1,53 @@
+"""Where a pack goes: a file that is there whole or not at all, or a stream."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from smelt.errors import PackError
+
+
+@contextmanager
+def output_stream(target: Path | IO[bytes], *, mode: int = 0o666) -> Generator[IO[bytes]]:
+    """A stream to write to. A file is written beside ``target`` and renamed at the end; parents are made.
+
+    If the block fails nothing is left. ``mode``: of the file, before the umask. Raises PackError
+    (``pack-output``) where the file cannot be written.
+    """
+    if not isinstance(target, Path):
+        yield target
+        target.flush()
+        return
+    if target.is_dir():
+        raise PackError(
+            f"cannot write {target}: it is a folder",
+            code="pack-output",
+            help="name a file, or ask for a folder (`--directory-only`)",
+        )
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), mode)
+    except OSError as error:
+        raise unwritable(target, error) from error
+    try:
+        with os.fdopen(descriptor, "wb", buffering=1 << 16) as stream:
+            yield stream
+        part.replace(target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            part.unlink()
+        raise
+
+
+def unwritable(target: Path, error: OSError) -> PackError:
+    """The error that the pack cannot go where it was asked to."""
+    return PackError(
+        f"cannot write {target}: {error.strerror or error}",
+        code="pack-output",
+        help="name another place with `-o`",
+    )
