@@ -112,7 +112,8 @@ def test_an_old_machine_cannot_have_the_new_environments(
     for name, error in failed.items():
         assert error.kind == "machine-unsuitable"
         assert f"environment `{name}` cannot run on this machine" in str(error)
-        assert error.notes == ("cuda-version needs __cuda >=13: this machine has 12",)
+        assert error.notes[0] == "cuda-version needs __cuda >=13: this machine has 12"
+        assert error.notes[1].endswith("promises __cuda >= 13")
     assert sorted(each.name for each in (tmp_path / ".pixi" / "envs").iterdir() if each.is_dir()) == sorted(
         set(names) - set(failed)
     )

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from smelt.manifest.platform import customised
 from smelt.manifest.version import compare_versions
-from smelt.types import VirtualPackage, current_platform, default_virtual_packages, platform_family
+from smelt.types import VirtualPackage, current_platform, default_virtual_packages, platform_family, runnable_subdirs
 from smelt.workspace.model import WorkspacePlatform
 
-_FALLBACKS = {"win-64": ("win-32",), "osx-arm64": ("osx-64",), "linux-64": ("linux-32",), "win-arm64": ("win-64",)}
 _ENTRIES = {
     "cuda": ("__cuda", "__cuda_arch"),
     "archspec": ("__archspec",),
@@ -29,7 +28,7 @@ class Machine:
 
     def covers(self, subdir: str) -> bool:
         """Whether packages of ``subdir`` run here."""
-        return subdir == self.subdir or subdir in _FALLBACKS.get(self.subdir, ())
+        return subdir in runnable_subdirs(self.subdir)
 
     def satisfies(self, wanted: VirtualPackage) -> bool:
         """Whether there is such a virtual package, at least as new."""

@@ -77,7 +77,7 @@ def install_environments(
     requests = [_request(workspace, name, lock, plan, artifacts, options) for name in names]
     if options.platform is None:
         for request in requests:
-            check_machine(request.environment, request.records)
+            check_machine(request.environment, request.records, platform_for(workspace.model, request.environment))
 
     async def one_after_another() -> list[Installed]:
         done: list[Installed] = []
@@ -105,6 +105,7 @@ def _request(
     artifacts: Mapping[str, Artifact],
     options: InstallOptions,
 ) -> InstallRequest:
+    from smelt.api.machine import requirements
     from smelt.install.request import InstallRequest
     from smelt.lock.model import PypiPackage, SourcePackage
 
@@ -129,6 +130,7 @@ def _request(
         manifest_path=workspace.model.manifest_path,
         state_folder=workspace.model.state_folder,
         virtual_packages=where.virtual_packages,
+        requirements=tuple(requirements(records)),
         reinstall=options.reinstall,
         verify=options.verify,
         link_scripts=workspace.settings.run_post_link_scripts,

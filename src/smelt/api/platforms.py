@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smelt.errors import UnknownNameError
 from smelt.text import closest
-from smelt.types import current_platform
+from smelt.types import current_platform, runnable_subdirs
 from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
 from smelt.workspace.on_demand import on_demand_name
 
@@ -32,26 +32,59 @@ def environment_named(workspace: Workspace, name: str) -> str:
 def platform_for(workspace: Workspace, environment: str, wanted: str | None = None) -> WorkspacePlatform:
     """The platform of ``environment`` to use: the one called ``wanted``, or the one that this machine is.
 
-    ``wanted`` may be a name of the workspace or a conda subdir. Of several that fit, the first in the manifest.
-    Raises UnknownNameError where the environment supports none.
+    ``wanted`` may be a name of the workspace or a conda subdir. Of several that fit, the first in the manifest whose
+    virtual packages this machine has, else the first: whether its packages run here is told by what is locked.
+    An environment without dependencies runs anywhere. Raises UnknownNameError where the environment supports none.
+    Source: the reference's page "Multi platform support".
     """
     platforms = workspace.platforms_of(environment)
-    name = wanted or current_platform()
-    found = [p for p in platforms if p.name == name] or [p for p in platforms if p.subdir == name]
-    if found:
-        return found[0]
-    listed = ", ".join(p.name for p in platforms) or "no platform"
     if wanted is not None:
+        found = [p for p in platforms if p.name == wanted] or [p for p in platforms if p.subdir == wanted]
+        if found:
+            return _suitable(found)
+        listed = ", ".join(p.name for p in platforms) or "no platform"
         raise UnknownNameError(
             f"environment `{environment}` has no platform `{wanted}`",
             code="unknown-platform",
             help=f"it has {listed}",
         )
-    raise UnknownNameError(
-        f"environment `{environment}` does not support this machine's platform, {name}",
+    here = current_platform()
+    for subdir in runnable_subdirs(here):
+        found = [p for p in platforms if p.subdir == subdir]
+        if found:
+            return _suitable(found)
+    for platform in platforms:
+        effective = workspace.effective[environment, platform.name]
+        if not (effective.dependencies or effective.pypi_dependencies):
+            return platform
+    raise _unsupported(environment, here, platforms)
+
+
+def require_platform(workspace: Workspace, environment: str) -> None:
+    """Raise UnknownNameError where ``environment`` is not for this machine, even if it needs no packages."""
+    here = current_platform()
+    name = environment_named(workspace, environment)
+    platforms = workspace.platforms_of(name)
+    if all(platform.subdir not in runnable_subdirs(here) for platform in platforms):
+        raise _unsupported(name, here, platforms)
+
+
+def _unsupported(environment: str, here: str, platforms: Sequence[WorkspacePlatform]) -> UnknownNameError:
+    listed = ", ".join(p.name for p in platforms) or "no platform"
+    return UnknownNameError(
+        f"environment `{environment}` does not support this machine's platform, {here}",
         code="unsupported-platform",
-        help=f"it supports {listed}; add `{name}` to `platforms` of the workspace or of its features",
+        help=f"it supports {listed}; add `{here}` to `platforms` of the workspace or of its features",
     )
+
+
+def _suitable(platforms: Sequence[WorkspacePlatform]) -> WorkspacePlatform:
+    if len(platforms) == 1:
+        return platforms[0]
+    from smelt.api.host import detect_machine  # asks rattler, which only a choice is worth
+
+    machine = detect_machine()
+    return next((platform for platform in platforms if machine.supports(platform)), platforms[0])
 
 
 def active_environment(workspace: Workspace, outer: Mapping[str, str]) -> str | None:

@@ -5,6 +5,7 @@ What an unchanged workspace does not need is imported inside the methods that ne
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Coroutine, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +22,7 @@ from smelt.errors import InstallError, Label, LockError, LockOutdatedError
 from smelt.fs import hold
 from smelt.install.state import read_state, watched_paths
 from smelt.source.stats import racy
-from smelt.types import current_platform
+from smelt.types import current_platform, runnable_subdirs
 from smelt.workspace.model import Workspace as Model
 
 if TYPE_CHECKING:
@@ -225,10 +226,10 @@ class Workspace:
         return run_builds(self.plan(environments, mode=mode), options, self.reporters)
 
     def supported(self) -> tuple[str, ...]:
-        """The declared environments that support this machine's platform."""
-        subdir = current_platform()
+        """The declared environments that support this machine's platform, or one that it emulates."""
+        subdirs = runnable_subdirs(current_platform())
         model = self.model
-        return tuple(n for n in model.declared if any(p.subdir == subdir for p in model.platforms_of(n)))
+        return tuple(n for n in model.declared if any(p.subdir in subdirs for p in model.platforms_of(n)))
 
     def packages(
         self, environment: str = "default", platform: str | None = None, *, mode: LockMode = "update"
@@ -263,6 +264,17 @@ class Workspace:
             if known is not None:
                 return known
         return install_environments(self, names, mode, options)
+
+    def check_installed(self, environments: Sequence[str]) -> None:
+        """Raise InstallError (``machine-unsuitable``) for one whose packages this machine cannot run.
+
+        ``PIXI_OVERRIDE_PLATFORM`` passes it, as in the reference.
+        """
+        from smelt.api.machine import check_installed
+
+        if not os.environ.get("PIXI_OVERRIDE_PLATFORM"):
+            for name in environments:
+                check_installed(name, self.model.prefix(name), current_platform())
 
     def variables(self, environment: str, outer: Mapping[str, str], *, clean: bool = False) -> Mapping[str, str]:
         """All variables of a process in the installed ``environment``, started from where ``outer`` holds.

@@ -37,9 +37,12 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 _say(name, "is up to date", terminal)
             return 0
     from smelt.api.installing import InstallOptions
+    from smelt.api.platforms import require_platform
 
     workspace = load(arguments, terminal)
     names = workspace.supported() if arguments.all else tuple(arguments.environment or ("default",))
+    for name in names:
+        require_platform(workspace.model, name)
     installed = workspace.install(
         names, mode=lock_mode(arguments), options=InstallOptions(verify=arguments.verify, jobs=arguments.jobs)
     )

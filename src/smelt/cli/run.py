@@ -90,6 +90,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     install = not (arguments.no_install or arguments.as_is or arguments.dry_run)
     if install:
         workspace.install(plan.environments, mode=lock_mode(arguments), options=InstallOptions(jobs=arguments.jobs))
+    workspace.check_installed(plan.environments)
     known = workspace.known_files(plan.environments)
     outer = dict(os.environ)
     cleaned = plan.environments if arguments.clean_env else _clean(plan)

@@ -43,7 +43,7 @@ def write_environment_files(request: InstallRequest) -> None:
         "pixi_version": REFERENCE_VERSION,
         "environment_lock_file_hash": "invalid-hash",
         "resolved_platform": platform,
-        "minimum_supported_platform": None,
+        "minimum_supported_platform": {"subdir": request.subdir, "requirements": list(request.requirements)},
     }
     (folder / "pixi").write_text(json.dumps(data, indent=2), encoding="utf-8", newline="\n")
     (folder / "pixi_env_prefix").write_text(str(folder), encoding="utf-8", newline="\n")

@@ -21,7 +21,8 @@ class InstallRequest:
     root (packages lie in its ``pkgs``), by default ``smelt.fs.cache_root()``. ``reinstall`` names packages that are
     linked anew although nothing changed; ``verify`` compares every file with its package before deciding that
     nothing is to be done. ``refused_links``: ``symbolic``, ``hard`` or ``ref`` links that must not be used.
-    ``virtual_packages`` and ``manifest_path`` are only written down, for tools that know the reference's layout.
+    ``virtual_packages``, ``requirements`` (specs of virtual packages that the records depend on) and
+    ``manifest_path`` are only written down, for tools that know the reference's layout.
     ``pypi``: what is installed after the conda packages.
     """
 
@@ -33,6 +34,7 @@ class InstallRequest:
     manifest_path: Path | None = None
     state_folder: Path | None = None
     virtual_packages: tuple[VirtualPackage, ...] = ()
+    requirements: tuple[str, ...] = ()
     reinstall: frozenset[str] = frozenset()
     link_scripts: bool = False
     verify: bool = False

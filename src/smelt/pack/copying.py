@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Protocol
@@ -151,7 +151,7 @@ def mismatch(file: PackedFile, reason: str) -> InstallError:
     )
 
 
-def folders_of(files: Iterator[PackedFile] | tuple[PackedFile, ...]) -> tuple[str, ...]:
+def folders_of(files: Iterable[PackedFile]) -> tuple[str, ...]:
     """The folders that ``files`` lie in, each after its parents. Raises PackError for a name that leads out."""
     found: dict[str, None] = {}
     for file in files:

@@ -1,7 +1,7 @@
 """A pack as one tar, plain or compressed; also to a stream.
 
-Byte for byte the same for the same content: entries sorted, no owner, one date, modes 0755 and 0644. Source: the archives
-of pixi-pack 0.7, and POSIX ustar.
+Byte for byte the same for the same content: entries sorted, no owner, one date, modes 0755 and 0644. Source: the
+archives of pixi-pack 0.7, and POSIX ustar.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def write_tar_zst(content: PackContent, target: Path | IO[bytes], reporter: Pack
 
 
 def header(name: str, size: int | None) -> bytes:
-    """The blocks that announce a file of ``size`` bytes, or a folder (None). Raises PackError for an impossible name."""
+    """The blocks that announce a file of ``size`` bytes, or a folder (None). Raises PackError for a hopeless name."""
     entry = tarfile.TarInfo(name)
     entry.mtime = MTIME
     if size is None:

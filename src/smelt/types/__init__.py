@@ -9,6 +9,7 @@ from smelt.types.platform import (
     current_platform,
     default_virtual_packages,
     platform_family,
+    runnable_subdirs,
 )
 from smelt.types.record import CondaRecord, RunExports
 from smelt.types.spec import CondaSpec, GitReference, SourceLocation
@@ -29,6 +30,7 @@ __all__ = [
     "is_package_name",
     "normalize_name",
     "platform_family",
+    "runnable_subdirs",
     "sha256_file",
     "sha256_text",
     "spec_name",

@@ -87,6 +87,14 @@ def platform_family(platform: str) -> str:
     return platform.partition("-")[0]
 
 
+_FALLBACKS = {"win-64": ("win-32",), "osx-arm64": ("osx-64",), "linux-64": ("linux-32",), "win-arm64": ("win-64",)}
+
+
+def runnable_subdirs(platform: str) -> tuple[str, ...]:
+    """The platforms whose packages run on a machine of ``platform``: itself first, then what the system emulates."""
+    return platform, *_FALLBACKS.get(platform, ())
+
+
 def current_platform() -> str:
     """The platform of this machine, or what ``PIXI_OVERRIDE_PLATFORM`` says.
 
