@@ -21,7 +21,7 @@ import stat
 import sys
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -218,38 +218,50 @@ async def _archive(record: CondaRecord, staging: Path, client: Client, reporter:
     if url.scheme not in ("http", "https"):
         raise NotSupportedError(
             f"cannot fetch packages by `{url.scheme}:`",
-            notes=[_redacted(record.url)],
+            notes=[redacted(record.url)],
             help="use http, https or file",
         )
-    return await _download(record, staging / record.file_name, client, reporter)
+    return await download(record.url, staging / record.file_name, client, reporter)
 
 
-async def _download(record: CondaRecord, path: Path, client: Client, reporter: InstallReporter) -> Path:
+class FetchReporter(Protocol):
+    """Hears how much of a file is here; ``InstallReporter`` is one."""
+
+    def fetched_bytes(self, package: str, received: int) -> None:
+        """``received`` bytes of ``package`` are here so far."""
+        ...
+
+
+async def download(url: str, path: Path, client: Client, reporter: FetchReporter) -> Path:
+    """Fetch what is behind ``url`` into the file ``path``, trying again where the connection breaks.
+
+    What was fetched is *not* compared with a hash. Raises ChannelError (``download-failed``), OSError.
+    """
     from rattler.package_streaming import download_to_path
 
     for attempt in range(1, _ATTEMPTS + 1):
-        watcher = asyncio.create_task(_watch(path, record.file_name, reporter))
+        watcher = asyncio.create_task(_watch(path, reporter))
         try:
-            await download_to_path(client, record.url, path)
+            await download_to_path(client, url, path)
             return path
         except RuntimeError as error:  # no connection, or an answer that is an error: the client has retried
-            raise _download_error(record, str(error)) from error
+            raise _download_error(url, path.name, str(error)) from error
         except OSError as error:
             if error.errno is not None:
                 raise
             if attempt == _ATTEMPTS:  # the connection broke in the middle
-                raise _download_error(record, str(error)) from error
+                raise _download_error(url, path.name, str(error)) from error
             await asyncio.sleep(attempt)
         finally:
             watcher.cancel()
     raise AssertionError("unreachable")
 
 
-async def _watch(path: Path, name: str, reporter: InstallReporter) -> None:
+async def _watch(path: Path, reporter: FetchReporter) -> None:
     while True:
         await asyncio.sleep(0.1)
         if path.exists():
-            reporter.fetched_bytes(name, path.stat().st_size)
+            reporter.fetched_bytes(path.name, path.stat().st_size)
 
 
 async def _check_hash(record: CondaRecord, archive: Path) -> None:
@@ -262,7 +274,7 @@ async def _check_hash(record: CondaRecord, archive: Path) -> None:
         raise InstallError(
             f"{record.file_name} is not the package that was locked",
             code="hash-mismatch",
-            notes=[_redacted(record.url), f"expected {algorithm} {expected}\nfound    {algorithm} {actual}"],
+            notes=[redacted(record.url), f"expected {algorithm} {expected}\nfound    {algorithm} {actual}"],
             help=(
                 f"the file was replaced: accept the new one (`smelt update {record.name}`), or put the right file back"
                 if local
@@ -289,7 +301,7 @@ async def _extract(record: CondaRecord, archive: Path, target: Path, client: Cli
         raise InstallError(
             f"{record.file_name} cannot be unpacked",
             code="bad-archive",
-            notes=[_redacted(record.url), str(error)],
+            notes=[redacted(record.url), str(error)],
             help="the archive is damaged or not a conda package: have it built or uploaded again",
         ) from error
 
@@ -311,7 +323,7 @@ def _check_identity(record: CondaRecord, package: Path) -> None:
         raise InstallError(
             f"{record.file_name} is not a conda package: it has no readable info/index.json",
             code="bad-archive",
-            notes=[_redacted(record.url), str(error)],
+            notes=[redacted(record.url), str(error)],
         ) from error
     found = cast("dict[str, object]", index if isinstance(index, dict) else {})
     name = str(found.get("name", "")).lower()
@@ -319,7 +331,7 @@ def _check_identity(record: CondaRecord, package: Path) -> None:
         raise InstallError(
             f"{record.file_name} holds another package: {name} {found.get('version')} {found.get('build')}",
             code="bad-archive",
-            notes=[_redacted(record.url)],
+            notes=[redacted(record.url)],
             help="the channel's index does not fit its files: index the channel again",
         )
 
@@ -342,7 +354,7 @@ def _check_entry_points(record: CondaRecord, package: Path) -> None:
             raise InstallError(
                 f"{record.file_name} has the hostile entry point {str(point)!r}",
                 code="hostile-package",
-                notes=[_redacted(record.url)],
+                notes=[redacted(record.url)],
                 help="do not install from its channel, and tell whoever keeps it",
             )
 
@@ -363,11 +375,11 @@ def _replace_entry(entry: Path, staging: Path, record: CondaRecord) -> None:
     package.replace(entry)
 
 
-def _download_error(record: CondaRecord, text: str) -> ChannelError:
+def _download_error(url: str, name: str, text: str) -> ChannelError:
     return ChannelError(
-        f"cannot download {record.file_name}",
+        f"cannot download {name}",
         code="download-failed",
-        notes=[_redacted(record.url), text],
+        notes=[redacted(url), text],
         help="check the connection and that the channel still has this file; if it is gone, solve again (`smelt lock`)",
     )
 
@@ -394,7 +406,7 @@ def _errno(error: Exception) -> int | None:
     return int(digits) if digits.isdigit() else None
 
 
-def _redacted(url: str) -> str:
+def redacted(url: str) -> str:
     """``url`` without user, password and token."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
