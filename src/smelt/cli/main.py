@@ -15,6 +15,8 @@ from smelt.cli.terminal import Terminal
 from smelt.errors import ExitCode, SmeltError, UsageError
 from smelt.text import closest
 
+_OF_COMMANDS = ("--manifest-path", "-m", "--workspace", "-w", "--config-file")
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are ``UsageError``s; options are not to be abbreviated."""
@@ -129,8 +131,15 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
     index = 0
     while index < len(arguments) and arguments[index].startswith("-"):
         word = arguments[index]
-        length = 2 if word in ("--color", "--manifest-path", "-m", "--config-file") else 1
-        belongs = word.partition("=")[0] in ("--manifest-path", "-m", "--config-file", "--no-config")
+        length = 2 if word in ("--color", "--manifest-path", "-m", "--workspace", "-w", "--config-file") else 1
+        belongs = word.partition("=")[0] in (
+            "--manifest-path",
+            "-m",
+            "--workspace",
+            "-w",
+            "--config-file",
+            "--no-config",
+        )
         (passed if belongs else leading).extend(arguments[index : index + length])
         index += length
     return leading, passed, arguments[index:]

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smelt.cli.location import add_location
 from smelt.cli.settings import add_config_source, given_settings, put_into_force, show_problems, source_of
 from smelt.cli.terminal import Terminal
 from smelt.errors import UsageError
@@ -16,14 +17,8 @@ if TYPE_CHECKING:
 
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
-    """``--manifest-path``, and where the configuration is read from."""
-    parser.add_argument(
-        "--manifest-path",
-        "-m",
-        type=Path,
-        metavar="PATH",
-        help="pixi.toml, pyproject.toml or the folder of the workspace (default: found upwards from here)",
-    )
+    """``--manifest-path``, ``--workspace``, and where the configuration is read from."""
+    add_location(parser)
     add_config_source(parser)
 
 

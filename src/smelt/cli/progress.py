@@ -193,3 +193,46 @@ class InstallProgress:
 
     def linked(self, package: str) -> None:
         """One is linked."""
+
+
+class PackProgress:
+    """``smelt.pack.model.PackReporter``; a context manager, at whose end nothing goes on any more."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._board = Board(terminal)
+        self._install = InstallProgress(self._board)
+        self._total = 0
+
+    def __enter__(self) -> PackProgress:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._board.close()
+
+    def fetching(self, package: str, size: int | None) -> None:
+        """A file is being brought here."""
+        self._install.fetching(package, size)
+
+    def fetched_bytes(self, package: str, received: int) -> None:
+        """So much of it is here."""
+        self._install.fetched_bytes(package, received)
+
+    def fetched(self, package: str) -> None:
+        """It is here."""
+        self._install.fetched(package)
+
+    def writing(self, total: int) -> None:
+        """So many bytes are about to be written."""
+        self._total = total
+        self._board.begin("write", f"writing {total / 1e6:.1f} MB")
+
+    def written(self, done: int) -> None:
+        """So many are."""
+        if self._total:
+            self._board.below("write", f"{100 * done // self._total} %")
+        if done >= self._total:
+            self._board.end("write")
+
+    def warning(self, message: str) -> None:
+        """Something that the user should know."""
+        self._board.say(f"{self._board.mark('warning', 'yellow')}: {message}")

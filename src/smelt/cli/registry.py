@@ -77,6 +77,18 @@ COMMANDS: tuple[Command, ...] = (
         summary="Show, clean up and check what smelt keeps on this machine",
         group="Machine",
     ),
+    Command(
+        name="pack",
+        module="smelt.cli.pack",
+        summary="Write a locked environment into one file that installs without a network",
+        group="Packages",
+    ),
+    Command(
+        name="unpack",
+        module="smelt.cli.unpack",
+        summary="Install an environment from a pack",
+        group="Packages",
+    ),
     Command(name="build", module="smelt.cli.build", summary="Build source packages", group="Packages"),
     Command(
         name="channel",

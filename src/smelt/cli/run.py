@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smelt.tasks.model import TaskPlan
 
 _WITH_VALUE = WITH_VALUE | frozenset(
-    ("-e", "--environment", "-p", "--platform", "-m", "--manifest-path", "-j", "--jobs", "--color")
+    ("-e", "--environment", "-p", "--platform", "-m", "--manifest-path", "-w", "--workspace", "-j", "--jobs", "--color")
 )
 
 

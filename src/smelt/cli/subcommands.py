@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smelt.cli.location import add_location
 from smelt.cli.terminal import Terminal
 from smelt.cli.terminal import program as program
 
@@ -19,13 +20,19 @@ Handler = Callable[[argparse.Namespace, Terminal], int]
 class Subcommands:
     """The commands below one parser. Options that are given at a higher level hold unless they are given again."""
 
-    def __init__(self, parser: argparse.ArgumentParser, *, workspace: bool = True) -> None:
+    def __init__(self, parser: argparse.ArgumentParser, *, workspace: bool = True, required: bool = True) -> None:
+        self.parser = parser
         self.workspace = workspace
-        self._actions: Actions = parser.add_subparsers(metavar="<command>", required=True)
+        self._actions: Actions = parser.add_subparsers(metavar="<command>", required=required)
 
-    def group(self, name: str, summary: str, *, aliases: Sequence[str] = ()) -> Subcommands:
-        """A command that only has commands below it."""
-        return Subcommands(self._parser(name, summary, aliases), workspace=self.workspace)
+    def group(
+        self, name: str, summary: str, *, aliases: Sequence[str] = (), handler: Handler | None = None
+    ) -> Subcommands:
+        """A command that has commands below it; without one of them ``handler`` runs, if there is one."""
+        parser = self._parser(name, summary, aliases)
+        if handler is not None:
+            parser.set_defaults(handler=handler)
+        return Subcommands(parser, workspace=self.workspace, required=handler is None)
 
     def add(self, name: str, summary: str, handler: Handler, *, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
         """A command that ``handler`` runs."""
@@ -48,9 +55,7 @@ class Subcommands:
         group.add_argument("--color", choices=("always", "never", "auto"), default=quiet, help="whether to use colours")
         group.add_argument("--no-progress", action="store_true", default=quiet, help="do not draw progress")
         if self.workspace:
-            parser.add_argument(
-                "--manifest-path", "-m", type=Path, metavar="PATH", default=quiet, help="the manifest, or its folder"
-            )
+            add_location(parser, default=quiet)
             parser.add_argument("--no-config", action="store_true", default=quiet, help=argparse.SUPPRESS)
             parser.add_argument("--config-file", type=Path, default=quiet, help=argparse.SUPPRESS)
         return parser

@@ -11,6 +11,7 @@ from smelt.cli import (
     workspace_export,
     workspace_platform,
     workspace_property,
+    workspace_register,
 )
 from smelt.cli.options import add_workspace
 from smelt.cli.subcommands import Subcommands, run_handler
@@ -27,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         workspace_activation,
         workspace_property,
         workspace_export,
+        workspace_register,
     ):
         module.add_commands(commands)
 

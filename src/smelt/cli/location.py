@@ -1,0 +1,44 @@
+"""Which workspace a command is about: ``--manifest-path`` and ``--workspace``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+class _Registered(argparse.Action):
+    """Puts the path of a registered workspace where ``--manifest-path`` puts its own."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        from smelt.config.registry import WorkspaceRegistry  # what a command without the option need not pay
+
+        namespace.manifest_path = WorkspaceRegistry().find(str(values))
+
+
+def add_location(parser: argparse.ArgumentParser, *, default: Any = None) -> None:
+    """``--manifest-path`` and ``--workspace``, of which one at most may be given; both end in ``manifest_path``."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--manifest-path",
+        "-m",
+        type=Path,
+        metavar="PATH",
+        default=default,
+        help="pixi.toml, pyproject.toml or the folder of the workspace (default: found upwards from here)",
+    )
+    group.add_argument(
+        "--workspace",
+        "-w",
+        action=_Registered,
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="a workspace by the name it is registered under (`smelt workspace register`)",
+    )
