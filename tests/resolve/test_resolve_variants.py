@@ -57,6 +57,26 @@ mine = { path = "mine" }
     assert value(solve(tmp_path), "library") == "3.0"
 
 
+def test_values_that_go_together(tmp_path: Path, channel: Channel) -> None:
+    """``zip_keys`` of a variant file: the first value with the first, and no other combination."""
+    recipe(tmp_path, "mine", host=["library", "tool"])
+    channel.add("tool", "1.0")
+    channel.add("tool", "2.0")
+    channel.index()
+    (tmp_path / "variants.yaml").write_text(
+        "library: ['1.0', '2.0']\ntool: ['2.0', '1.0']\nzip_keys: [[library, tool]]\n"
+    )
+    text = """build-variants-files = ["variants.yaml"]
+[dependencies]
+mine = { path = "mine" }
+{}
+"""
+    for wanted, expected in (("", ("1.0", "2.0")), ('library = "2.0.*"', ("2.0", "1.0"))):
+        manifest(tmp_path, [channel.url], text.replace("{}", wanted))
+        found = solve(tmp_path)
+        assert (value(found, "library"), value(found, "tool")) == expected
+
+
 def test_the_environment_guides(tmp_path: Path, channel: Channel) -> None:
     """Only the variant that agrees with the environment is solved: the others could not even be."""
     recipe(tmp_path, "mine", host=["library"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from workspace_kit import make, mistakes
 
-from smelt.errors import ManifestError, NotSupportedError
+from smelt.errors import ManifestError
 from smelt.workspace.variant import read_variant_file
 
 HEAD = '[workspace]\nchannels = []\nplatforms = ["linux-64", "osx-arm64"]\n'
@@ -131,13 +131,24 @@ def test_variant_files(tmp_path: Path) -> None:
     path.write_text(
         "c_compiler:\n  - gcc  # [linux]\n  - clang  # [osx]\npython: 3.12  # [linux64 or win]\npin_run_as_build: {}\n"
     )
-    assert read_variant_file(path, "linux-64") == {"c_compiler": ("gcc",), "python": ("3.12",)}
-    assert read_variant_file(path, "osx-arm64") == {"c_compiler": ("clang",)}
-    path.write_text("zip_keys: [[a, b]]\n")
-    with pytest.raises(NotSupportedError, match="zip_keys"):
+    assert read_variant_file(path, "linux-64").values == {"c_compiler": ("gcc",), "python": ("3.12",)}
+    assert read_variant_file(path, "osx-arm64").values == {"c_compiler": ("clang",)}
+    path.write_text("a: [1, 2]\nb: [3, 4]\nc: [5]\nzip_keys: [[a, b, absent], [c, absent]]\n")
+    assert read_variant_file(path, "linux-64").zip_keys == (("a", "b"),)
+    path.write_text("a: [1, 2]\nb: [3]\nzip_keys: [[a, b]]\n")
+    with pytest.raises(ManifestError, match="`a` has 2, `b` has 1"):
         read_variant_file(path, "linux-64")
-    for text in ("[", "- 1\n", "a:\n  - if: strange(x)\n    then: 1\n"):
+    for text in ("[", "- 1\n", "zip_keys: [a, b]\n", "zip_keys: 3\n", "a:\n  - if: strange(x)\n    then: 1\n"):
         path.write_text(text)
         with pytest.raises(ManifestError):
             read_variant_file(path, "linux-64")
     assert mistakes(tmp_path, HEAD + 'build-variants-files = ["nope.yaml"]\n')[0].kind == "manifest-missing-file"
+
+
+def test_keys_that_go_together(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("a: [1, 2]\nb: [3, 4]\nzip_keys: [[a, b]]\n")
+    (tmp_path / "two.yaml").write_text("b: [5, 6]\nc: [7, 8]\nd: [1]\ne: [1]\nzip_keys: [[b, c], [d, e]]\n")
+    files = 'build-variants-files = ["one.yaml", "two.yaml"]\n'
+    assert make(tmp_path, HEAD + files).effective["default", "linux-64"].zip_keys == (("a", "b"), ("d", "e"))
+    replaced = make(tmp_path, HEAD + files + 'build-variants = { a = ["1", "2", "3"] }\n')
+    assert replaced.effective["default", "linux-64"].zip_keys == (("b", "c"), ("d", "e"))

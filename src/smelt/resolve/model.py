@@ -59,6 +59,7 @@ class Context:
     strategy: str
     exclude_newer: str | None
     variants: tuple[tuple[str, tuple[str, ...]], ...]
+    zip_keys: tuple[tuple[str, ...], ...]
     profile: Profile | None
     variant_constraints: bool
 

@@ -80,7 +80,7 @@ class PackageLoader:
         applies = profile is not None and profile.applies_to(requirement.name)
         inline = requirement.name if requirement.inline is not None else None
         origin = (requirement.identity, requirement.pinned, inline)
-        key = (origin, context.subdir, context.variants, profile if applies else None)
+        key = (origin, context.subdir, context.variants, context.zip_keys, profile if applies else None)
         with self._busy:
             found = self._rendered.get(key)
             if found is None:
@@ -91,6 +91,7 @@ class PackageLoader:
                         subdir=context.subdir,
                         build_subdir=context.subdir,
                         variants=dict(context.variants),
+                        zip_keys=context.zip_keys,
                         profile=profile if applies else None,
                     )
                 )

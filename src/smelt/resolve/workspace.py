@@ -179,6 +179,7 @@ def context_of(workspace: Workspace, members: Sequence[EffectiveEnvironment]) ->
         strategy=first.solve_strategy,
         exclude_newer=first.exclude_newer,
         variants=tuple(sorted(variants.items())),
+        zip_keys=first.zip_keys,
         profile=first.profile,
         variant_constraints=workspace.variant_constraints,
     )

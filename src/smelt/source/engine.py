@@ -37,6 +37,7 @@ class RecipeInput:
     defaults: Mapping[str, tuple[str, ...]] = field(hash=False)
     files: tuple[Path, ...]
     variants: Mapping[str, tuple[str, ...]] = field(hash=False)
+    zip_keys: tuple[tuple[str, ...], ...] = ()
     use_keys: tuple[str, ...] = ()
     experimental: bool = False
     v3: bool = False
@@ -142,6 +143,8 @@ class _Renderer:
             zip_keys = [[_key(key) for key in group] for group in groups] or zip_keys
         given = {_key(key): list(found) for key, found in request.variants.items()}
         values |= given
+        own = [[_key(key) for key in group] for group in request.zip_keys]
+        zip_keys = [*own, *(group for group in zip_keys if not any(key in other for key in group for other in own))]
         # The workspace may override one of several keys that go together with another number of values.
         zip_keys = [
             group

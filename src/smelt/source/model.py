@@ -38,7 +38,8 @@ class RenderRequest:
     """One package for one platform: what the recipe is made from, and nothing else.
 
     ``subdir``: the conda platform that the package is for; ``build_subdir``: where it is built.
-    ``checkout``: the source code. ``variants``: the workspace's build variants for that platform.
+    ``checkout``: the source code. ``variants``: the workspace's build variants for that platform; ``zip_keys``: groups
+    of keys whose values go together, which go before those of the recipe's own variant files.
     ``profile``: None where the environment has none or it does not apply to this package.
     """
 
@@ -47,6 +48,7 @@ class RenderRequest:
     subdir: str
     build_subdir: str
     variants: Mapping[str, tuple[str, ...]]
+    zip_keys: tuple[tuple[str, ...], ...] = ()
     profile: Profile | None = None
 
 

@@ -33,7 +33,7 @@ from smelt.workspace.package import Package
 from smelt.workspace.platform import PlatformPlan, plan_platforms
 from smelt.workspace.profiles import BUILT_IN
 from smelt.workspace.properties import WorkspaceProperties
-from smelt.workspace.variant import read_variant_file, variants_of
+from smelt.workspace.variant import VariantFile, read_variant_file, variants_of, zip_keys_of
 
 BUILD_PREVIEW = "pixi-build"
 
@@ -93,13 +93,14 @@ class Assembly:
         package = self._package(properties, builds)
         checks.check_files()
         problems.raise_errors()
-        variants = self._variants(plan, tables)
+        variants, zip_keys = self._variants(plan, tables)
         composer = Composer(
             manifest=self.manifest,
             root=self.root,
             features=features,
             plan=plan,
             variants=variants,
+            zip_keys=zip_keys,
             profiles=by_feature,
         )
         effective: dict[tuple[str, str], EffectiveEnvironment] = {}
@@ -323,11 +324,14 @@ class Assembly:
         )
         return definition.package()
 
-    def _variants(self, plan: PlatformPlan, tables: Sequence[TomlFeature]) -> dict[str, Variants]:
+    def _variants(
+        self, plan: PlatformPlan, tables: Sequence[TomlFeature]
+    ) -> tuple[dict[str, Variants], dict[str, tuple[tuple[str, ...], ...]]]:
         channels = [*self.workspace.channels, *(each for table in tables for each in table.channels or ())]
         urls = list(dict.fromkeys(channel_url(each.channel, self.root) for each in channels))
         found: dict[str, Variants] = {}
-        by_subdir: dict[str, list[Mapping[str, tuple[str, ...]]]] = {}
+        zipped: dict[str, tuple[tuple[str, ...], ...]] = {}
+        by_subdir: dict[str, list[VariantFile]] = {}
         for platform in plan.platforms.values():
             if platform.subdir not in by_subdir:
                 by_subdir[platform.subdir] = [
@@ -335,7 +339,8 @@ class Assembly:
                 ]
             variants = variants_of(self.workspace, platform, urls, by_subdir[platform.subdir])
             found[platform.name] = MappingProxyType(dict(variants))
-        return found
+            zipped[platform.name] = zip_keys_of(variants, by_subdir[platform.subdir])
+        return found, zipped
 
 
 def _renamed(feature: TomlFeature, name: str) -> TomlFeature:

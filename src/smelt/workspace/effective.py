@@ -41,6 +41,7 @@ class Composer:
     features: Mapping[str, Feature]
     plan: PlatformPlan
     variants: Mapping[str, Variants]
+    zip_keys: Mapping[str, tuple[tuple[str, ...], ...]]
     profiles: Mapping[str, Profile]
 
     @property
@@ -78,6 +79,7 @@ class Composer:
                 activation=_activation([(content.scripts, content.env) for content in contents]),
                 tasks=_tasks([content.tasks for content in contents]),
                 variants=self.variants[platform.name],
+                zip_keys=self.zip_keys[platform.name],
                 profile=profile,
                 channel_priority=cast("ChannelPriority", self._priority(features) or "strict"),
                 solve_strategy=cast("SolveStrategy", self._strategy(features) or "highest"),

@@ -143,7 +143,8 @@ class EffectiveEnvironment:
 
     ``dependencies``: every requirement (run, host and build tables together), in manifest order; a name may
     occur more than once, then all of them must hold. ``channels``: base URLs with a trailing slash, highest
-    priority first. ``variants``: build variant key → values, first listed preferred. ``profile``: what its
+    priority first. ``variants``: build variant key → values, first listed preferred; ``zip_keys``: groups of
+    those keys whose values go together. ``profile``: what its
     source packages are built with. ``pypi_dependencies``: only their names, ``pypi_requirements`` all of them (a
     name may occur more than once), ``dev``: packages whose dependencies are wanted and not they themselves.
     ``channel_cutoffs`` and ``package_cutoffs`` go before ``exclude_newer``, by base URL and by name.
@@ -158,6 +159,7 @@ class EffectiveEnvironment:
     activation: Activation = field(default_factory=Activation)
     tasks: Mapping[str, Task] = field(default_factory=lambda: MappingProxyType({}))
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    zip_keys: tuple[tuple[str, ...], ...] = ()
     profile: Profile | None = None
     channel_priority: ChannelPriority = "strict"
     solve_strategy: SolveStrategy = "highest"

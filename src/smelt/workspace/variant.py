@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from smelt.errors import ManifestError, NotSupportedError
+from smelt.errors import ManifestError
 from smelt.manifest.document import shown_path
 from smelt.manifest.platform import selects
 from smelt.manifest.workspace import TomlWorkspace, Variants
@@ -20,11 +21,19 @@ from smelt.workspace.condition import PlatformContext, decide
 from smelt.workspace.model import WorkspacePlatform
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantFile:
+    """What a variant file says. ``zip_keys``: groups of keys whose values go together, the first with the first."""
+
+    values: Mapping[str, tuple[str, ...]]
+    zip_keys: tuple[tuple[str, ...], ...] = ()
+
+
 def variants_of(
     workspace: TomlWorkspace,
     platform: WorkspacePlatform,
     channels: Iterable[str],
-    files: Sequence[Mapping[str, tuple[str, ...]]],
+    files: Sequence[VariantFile],
 ) -> Variants:
     """The build variants on ``platform``.
 
@@ -41,10 +50,24 @@ def variants_of(
             found.setdefault(key, values)
     for key, value in _stdlib(platform, channels):
         found.setdefault(key, (value,))
-    for variants in files:
-        for key, values in variants.items():
+    for file in files:
+        for key, values in file.values.items():
             found.setdefault(key, values)
     return found
+
+
+def zip_keys_of(variants: Variants, files: Sequence[VariantFile]) -> tuple[tuple[str, ...], ...]:
+    """The groups of keys that go together, of all variant files; a key is in one group, the first that names it.
+
+    A group of which the workspace replaces one key by another number of values no longer goes together.
+    """
+    found: list[tuple[str, ...]] = []
+    for group in (group for file in files for group in file.zip_keys):
+        taken = any(key in other for key in group for other in found)
+        lengths = {len(variants[key]) if key in variants else 0 for key in group}
+        if not taken and len(lengths) == 1 and 0 not in lengths:
+            found.append(group)
+    return tuple(found)
 
 
 def _stdlib(platform: WorkspacePlatform, channels: Iterable[str]) -> list[tuple[str, str]]:
@@ -62,11 +85,11 @@ def _stdlib(platform: WorkspacePlatform, channels: Iterable[str]) -> list[tuple[
     return []
 
 
-def read_variant_file(path: Path, subdir: str) -> dict[str, tuple[str, ...]]:
+def read_variant_file(path: Path, subdir: str) -> VariantFile:
     """What a variant file says for conda platform ``subdir``.
 
-    Raises ManifestError (missing, not YAML, not a table of lists) and NotSupportedError (``zip_keys``, which tie
-    keys together).
+    Raises ManifestError: missing, not YAML, not a table of lists, ``zip_keys`` whose keys have different numbers of
+    values. Of a group, keys without values on this platform are left out.
     """
     shown = shown_path(path)
     try:
@@ -79,24 +102,55 @@ def read_variant_file(path: Path, subdir: str) -> dict[str, tuple[str, ...]]:
         text = _select_lines(text, subdir)
     data = _load_yaml(text, shown)
     if data is None:
-        return {}
+        return VariantFile(values={})
     if not isinstance(data, dict):
         raise ManifestError(f"the variant file {shown} is not a table", code="manifest-variants")
     found: dict[str, tuple[str, ...]] = {}
+    groups: list[tuple[str, ...]] = []
     for key, value in cast("dict[object, object]", data).items():
         if key == "zip_keys":
-            if value:
-                raise NotSupportedError(
-                    f"the variant file {shown} has `zip_keys`, which smelt does not support yet",
-                    help="list the combinations that are wanted in `workspace.build-variants`",
-                )
+            groups = _groups(value, shown)
             continue
         if key in ("pin_run_as_build", "extend_keys", "ignore_version", "ignore_build_only_deps"):
             continue
         values = _values(value, PlatformContext(host=subdir, build=subdir), shown, str(key))
         if values:
             found[str(key)] = values
-    return found
+    return VariantFile(values=found, zip_keys=_zipped(groups, found, shown))
+
+
+def _groups(value: object, shown: str) -> list[tuple[str, ...]]:
+    groups: list[tuple[str, ...]] = []
+    for group in cast("list[object]", value) if isinstance(value, list) else [value]:
+        if group is None:
+            continue
+        keys = cast("list[object]", group) if isinstance(group, list) else None
+        if keys is None or not all(isinstance(key, str) for key in keys):
+            raise ManifestError(
+                f"`zip_keys` of the variant file {shown} is no list of lists of keys",
+                code="manifest-variants",
+                help="write `zip_keys: [[python, numpy]]`",
+            )
+        groups.append(tuple(str(key) for key in keys))
+    return groups
+
+
+def _zipped(
+    groups: Sequence[tuple[str, ...]], values: Mapping[str, tuple[str, ...]], shown: str
+) -> tuple[tuple[str, ...], ...]:
+    found: list[tuple[str, ...]] = []
+    for group in groups:
+        present = tuple(key for key in group if key in values)
+        if len({len(values[key]) for key in present}) > 1:
+            counts = ", ".join(f"`{key}` has {len(values[key])}" for key in present)
+            raise ManifestError(
+                f"the variant file {shown} ties keys together that have different numbers of values: {counts}",
+                code="manifest-variants",
+                help="give each of them as many values, or take the group out of `zip_keys`",
+            )
+        if len(present) > 1:
+            found.append(present)
+    return tuple(found)
 
 
 def _load_yaml(text: str, shown: str) -> object:
