@@ -87,10 +87,11 @@ def install_environments(
         return done
 
     installed = asyncio.run(one_after_another())
-    if options.platform is None and mode != "frozen" and workspace.read is not None:
+    settings = workspace.settings_stamps()
+    if options.platform is None and mode != "frozen" and workspace.read is not None and settings is not None:
         _remember(
             workspace,
-            {**workspace.read, **locked, **plan.files, **projects},
+            {**workspace.read, **settings, **locked, **plan.files, **projects},
             plan.indexes,
             {r.environment: r.digest for r in requests},
         )
@@ -157,6 +158,6 @@ def _remember(
         trees=trees,
         environments=digests,
         supported=workspace.supported(),
-        warned=bool(workspace.model.warnings),
+        warned=bool(workspace.model.warnings or workspace.settings.warnings or workspace.settings.broken),
     )
     write_known(workspace.model.state_folder, subdir, known)

@@ -17,7 +17,10 @@ from typing import Literal, cast
 from smelt import __version__
 from smelt.source import stats
 
-FORMAT = 3
+FORMAT = 4
+_SETTINGS_VARIABLES = frozenset(
+    ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME", "PIXI_HOME", "PIXI_NO_CONFIG", "PIXI_CONFIG_FILE")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +61,12 @@ def _path(state_folder: Path, name: RecordName) -> Path:
 
 
 def _identity(platform: str) -> list[str]:
-    # what overrides the virtual packages of the machine decides whether an environment can run here
-    overrides = sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith("CONDA_OVERRIDE_"))
-    return [__version__, sys.version, sys.prefix, platform, *overrides]
+    # what overrides the virtual packages of the machine decides whether an environment can run here, and these
+    # variables say which settings are in force
+    variables = sorted(
+        f"{k}={v}" for k, v in os.environ.items() if k.startswith("CONDA_OVERRIDE_") or k in _SETTINGS_VARIABLES
+    )
+    return [__version__, sys.version, sys.prefix, platform, *variables]
 
 
 def read_known(state_folder: Path, platform: str, name: RecordName = "state") -> KnownState | None:
@@ -91,6 +97,14 @@ def read_known(state_folder: Path, platform: str, name: RecordName = "state") ->
 def stamps(paths: Iterable[Path]) -> dict[str, tuple[int, ...] | None]:
     """The stamps of files as they are now; take them *before* the files are read."""
     return {str(path): stats.stamp(str(path)) for path in paths}
+
+
+def steady_stamps(paths: Iterable[Path], started: int) -> dict[str, tuple[int, ...] | None] | None:
+    """The stamps of files that were read, or not found, since ``started``; None where one may have changed since."""
+    found = stamps(paths)
+    if any(stamp is not None and stats.racy(max(stamp[1], stamp[2]), started) for stamp in found.values()):
+        return None
+    return found
 
 
 def stamps_as_read(paths: Iterable[Path], started: int) -> dict[str, tuple[int, ...] | None] | None:

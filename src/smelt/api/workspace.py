@@ -17,7 +17,7 @@ from smelt.api.installing import Installed, InstallOptions, install_environments
 from smelt.api.on_demand import load_model
 from smelt.api.platforms import effective_for, environment_named, platform_for
 from smelt.api.pypi import project_stamps, python_provider
-from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, write_known
+from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, steady_stamps, write_known
 from smelt.errors import InstallError, Label, LockError, LockOutdatedError
 from smelt.fs import hold
 from smelt.install.state import read_state, watched_paths
@@ -72,6 +72,7 @@ class Workspace:
         self.read = read
         self._started = time.time_ns() if started is None else started
         self._settings = settings
+        self._given = settings is not None
 
     @classmethod
     def load(
@@ -93,9 +94,11 @@ class Workspace:
         model = load_model(path, on_demand)
         workspace = cls(model, reporters, stamps_as_read(model.files, started), started=started)
         if source is not None or given:
+            from smelt.config.files import config_source
             from smelt.config.settings import load_settings
 
             workspace._settings = load_settings(model.root, source=source, given=given)
+            workspace._given = bool(given) or source not in (None, config_source(os.environ))
         return workspace
 
     @property
@@ -106,6 +109,13 @@ class Workspace:
 
             self._settings = load_settings(self.model.root)
         return self._settings
+
+    def settings_stamps(self) -> dict[str, tuple[int, ...] | None] | None:
+        """The stamps of all places that the settings may come from.
+
+        None where they come from elsewhere too (the command line), or may have changed since they were read.
+        """
+        return None if self._given else steady_stamps(self.settings.places, self._started)
 
     @property
     def reporters(self) -> Reporters:

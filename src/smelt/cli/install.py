@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from smelt.cli.options import add_jobs, add_lock_usage, add_workspace, load, lock_mode
-from smelt.cli.settings import add_settings
+from smelt.cli.settings import add_settings, settings_given
 from smelt.cli.terminal import Terminal
 
 
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Install environments, updating the lock and building source packages as needed."""
-    if not (arguments.verify or arguments.frozen):
+    if not (arguments.verify or arguments.frozen or settings_given(arguments)):
         from smelt.api.quick import unchanged
 
         current = unchanged(arguments.manifest_path, arguments.environment, every=arguments.all)

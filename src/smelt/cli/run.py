@@ -96,7 +96,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     cleaned = plan.environments if arguments.clean_env else _clean(plan)
     clean = {name: workspace.variables(name, outer, clean=True) for name in cleaned}
     environments = clean if arguments.clean_env else {n: workspace.variables(n, outer) for n in plan.environments}
-    if known is not None and install and not workspace.settings.force_activate:
+    if known is not None and not known.warned and install and not workspace.settings.force_activate:
         write_warm_record(
             sys.argv[1:],
             plan,

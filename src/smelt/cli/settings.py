@@ -77,6 +77,11 @@ def add_settings(parser: argparse.ArgumentParser, *, pinning: bool = True) -> No
     )
 
 
+def settings_given(arguments: argparse.Namespace) -> bool:
+    """Whether the command line says anything of settings, so that what is known of the usual ones says nothing."""
+    return arguments.no_config or arguments.config_file is not None or bool(given_settings(arguments))
+
+
 def given_settings(arguments: argparse.Namespace) -> dict[str, object]:
     """What the command line says of settings, as ``smelt.config.settings.Settings.data`` has it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -27,12 +27,13 @@ class Settings:
     """The settings in force, and where they come from.
 
     ``data``: nested tables under the names of ``smelt.config.keys``. ``files``: those that were read, highest
-    priority first. ``warnings``: unknown and deprecated keys. ``broken``: files that could not be read; what they say
-    is not in force.
+    priority first; ``places``: all that were looked for. ``warnings``: unknown and deprecated keys. ``broken``: files
+    that could not be read; what they say is not in force.
     """
 
     data: Mapping[str, object] = field(default_factory=dict[str, object])
     files: tuple[Path, ...] = ()
+    places: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
     broken: tuple[SmeltError, ...] = ()
 
@@ -131,7 +132,7 @@ def load_settings(
     # Variables stand for options of the command line, but a workspace goes before them: as in the reference.
     at = len(layers) - 1 if root is not None and layers and layers[-1].path == local_file(root) else len(layers)
     layers.insert(at, variables)
-    return merge([*layers, Layer(data=given or {})], found.broken)
+    return replace(merge([*layers, Layer(data=given or {})], found.broken), places=tuple(paths))
 
 
 def system_settings() -> Settings:
