@@ -80,6 +80,14 @@ class Board:
         if live is not None:
             live.stop()
 
+    def close(self) -> None:
+        """Nothing goes on any more."""
+        with self._lock:
+            self._running.clear()
+            live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
     def _render(self) -> Any:
         from rich.text import Text
 

@@ -64,7 +64,7 @@ def _repodata(content: PackContent) -> Iterable[PackedFile]:
             "packages.conda": dict(sorted(packages.items())),
             "repodata_version": 2,
         }
-        yield PackedFile.of(f"{CHANNEL}/{subdir}/{REPODATA}", _json(data).encode())
+        yield PackedFile.of(f"{CHANNEL}/{subdir}/{REPODATA}", json_text(data).encode())
 
 
 def environment_text(content: PackContent) -> str:
@@ -87,8 +87,9 @@ def metadata_text(content: PackContent, files: Iterable[PackedFile]) -> str:
         "files": {file.name: file.sha256 for file in sorted(files, key=archive_order)},
     }
     data: dict[str, object] = {"version": PACK_VERSION, "platform": content.platform, "smelt": section}
-    return _json({**data, "smelt": {**section, "digest": digest_json(data)}})
+    return json_text({**data, "smelt": {**section, "digest": digest_json(data)}})
 
 
-def _json(data: Mapping[str, object]) -> str:
+def json_text(data: Mapping[str, object]) -> str:
+    """JSON as the describing files have it."""
     return json.dumps(data, indent=2, ensure_ascii=False)

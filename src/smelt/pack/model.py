@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from smelt.lock.model import LockedPackage, SourceLock, SourcePackage
 from smelt.types import CondaRecord
@@ -129,23 +129,51 @@ class PackContent:
         return described(self)
 
 
-class PackReporter:
-    """Hears how packing gets on; this one says nothing. May be called from several threads."""
+class PackReporter(Protocol):
+    """Hears how packing gets on. May be called from several threads."""
 
     def fetching(self, package: str, size: int | None) -> None:
         """A file is being brought here."""
+        ...
 
     def fetched_bytes(self, package: str, received: int) -> None:
         """So much of it is here."""
+        ...
 
     def fetched(self, package: str) -> None:
         """It is here."""
+        ...
 
     def writing(self, total: int) -> None:
         """``total`` bytes are about to be written."""
+        ...
 
     def written(self, done: int) -> None:
         """So many bytes are written by now."""
+        ...
 
     def warning(self, message: str) -> None:
         """Something that the user should know."""
+        ...
+
+
+class SilentReporter:
+    """A reporter that says nothing."""
+
+    def fetching(self, package: str, size: int | None) -> None:
+        """Nothing."""
+
+    def fetched_bytes(self, package: str, received: int) -> None:
+        """Nothing."""
+
+    def fetched(self, package: str) -> None:
+        """Nothing."""
+
+    def writing(self, total: int) -> None:
+        """Nothing."""
+
+    def written(self, done: int) -> None:
+        """Nothing."""
+
+    def warning(self, message: str) -> None:
+        """Nothing."""

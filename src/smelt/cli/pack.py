@@ -1,0 +1,136 @@
+"""``smelt pack``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from smelt.cli.options import add_jobs, add_lock_usage, load, lock_mode
+from smelt.cli.settings import add_settings
+from smelt.cli.terminal import Terminal, human_size
+from smelt.errors import UsageError
+
+if TYPE_CHECKING:
+    from smelt.api.workspace import Workspace
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options. Source: ``pixi-pack --help``; ``--format``, ``--locked`` and ``--jobs`` are ours."""
+    parser.add_argument(
+        "manifest",
+        nargs="?",
+        type=Path,
+        metavar="MANIFEST",
+        help="pixi.toml, pyproject.toml or the folder of the workspace (default: found upwards from here)",
+    )
+    parser.add_argument("--manifest-path", "-m", type=Path, metavar="PATH", help=argparse.SUPPRESS)
+    parser.add_argument("--environment", "-e", metavar="ENVIRONMENT", help="the environment to pack (default: default)")
+    parser.add_argument("--platform", "-p", metavar="PLATFORM", help="the platform to pack (default: this machine's)")
+    parser.add_argument(
+        "--output-file",
+        "-o",
+        metavar="PATH",
+        help="where to write the pack; `-` is the standard output (default: environment.tar)",
+    )
+    parser.add_argument("--format", "-f", metavar="FORMAT", help="tar, tar.zst or directory (default: as PATH says)")
+    parser.add_argument("--directory-only", action="store_true", help="write a folder; the same as --format directory")
+    parser.add_argument(
+        "--inject",
+        "-i",
+        nargs="*",
+        action="extend",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="add a conda package or a wheel to the pack (may be given again)",
+    )
+    parser.add_argument("--use-cache", type=Path, metavar="DIR", help="keep what is downloaded in this folder")
+    parser.add_argument(
+        "--ignore-pypi-non-wheel", action="store_true", help="leave out PyPI packages that are not wheels"
+    )
+    group = parser.add_argument_group("config options")
+    group.add_argument(
+        "--no-config", action="store_true", help="read no configuration but the workspace's (PIXI_NO_CONFIG)"
+    )
+    group.add_argument(
+        "--config",
+        "-c",
+        "--config-file",
+        dest="config_file",
+        type=Path,
+        metavar="PATH",
+        help="the configuration to read in the place of the system's and the user's (mirrors, S3, concurrency)",
+    )
+    add_lock_usage(parser)
+    add_jobs(parser)
+    add_settings(parser, pinning=False)
+
+
+def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Pack one environment."""
+    from smelt.api.packing import PackOptions, pack
+    from smelt.cli.progress import PackProgress
+
+    output, form = _output(arguments, terminal)
+    if arguments.manifest is not None:
+        arguments.manifest_path = arguments.manifest
+    workspace = load(arguments, terminal)
+    mode = lock_mode(arguments)
+    if mode == "update":  # like pixi-pack, which looks at nothing but the lock
+        mode = "frozen"
+        _warn_if_outdated(workspace, terminal)
+    progress = PackProgress(terminal)
+    with progress:
+        done = pack(
+            workspace,
+            PackOptions(
+                environment=arguments.environment or "default",
+                platform=arguments.platform,
+                output=output,
+                format=form,
+                inject=arguments.inject,
+                cache=arguments.use_cache,
+                ignore_non_wheels=arguments.ignore_pypi_non_wheel,
+                mode=mode,
+                jobs=arguments.jobs,
+            ),
+            progress,
+        )
+    content = done.content
+    what = f"{len(content.packages)} packages" + (f", {len(content.wheels)} wheels" if content.wheels else "")
+    where = done.output if done.output is not None else "standard output"
+    terminal.note(
+        f"{terminal.style('✔', 'green', err=True)} packed environment {content.environment} for {content.platform}: "
+        f"{where} ({human_size(done.size)}, {what})"
+    )
+    return 0
+
+
+def _output(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Path | IO[bytes] | None, str | None]:
+    form: str | None = arguments.format
+    if arguments.directory_only:
+        if form not in (None, "directory"):
+            raise UsageError("`--directory-only` cannot be used with another `--format`")
+        form = "directory"
+    if arguments.output_file is None:
+        return None, form
+    if arguments.output_file != "-":
+        return Path(arguments.output_file), form
+    if sys.stdout.isatty():
+        raise UsageError(
+            "a pack is not written to a terminal", help="redirect the standard output, or name a file with `-o`"
+        )
+    terminal.out.flush()
+    return sys.stdout.buffer, form
+
+
+def _warn_if_outdated(workspace: Workspace, terminal: Terminal) -> None:
+    lock = workspace.read_lock()
+    mismatches = workspace.check(lock) if lock is not None else ()
+    if mismatches:
+        terminal.warn(
+            f"the lock file does not fit the manifest ({mismatches[0]}): what is packed is what is locked; "
+            "`smelt lock` brings it up to date, `--locked` makes this an error"
+        )

@@ -1,0 +1,199 @@
+"""The tar of a pack, read from a stream and trusted in nothing.
+
+Only files and folders with plain names are accepted, each once; header, padding and end must be as a tar has them. What
+was written by us must be so byte for byte (``TarReader.canonical``). Source: POSIX ustar, GNU long names, pax paths.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, cast
+
+from smelt.errors import PackError
+from smelt.pack.copying import Source, read_into
+from smelt.pack.tarball import BLOCK, header
+
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_LARGEST_WINDOW = 1 << 27
+_LONGEST_NAME = 4096
+_ZEROS = bytes(BLOCK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file of ``size`` bytes, or a folder (None). ``name`` has no slash at its end."""
+
+    name: str
+    size: int | None
+
+
+class PackStream:
+    """The bytes of the tar inside a pack, uncompressed. Reads ahead of nothing but the first bytes."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        start = bytearray(len(ZSTD_MAGIC))
+        got = read_into(cast("Source", raw), memoryview(start))
+        self._start = bytes(start[:got])
+        self._raw = raw
+        self._plain: IO[bytes] | None = None
+        self.is_compressed = self._start == ZSTD_MAGIC
+        if self.is_compressed:
+            import zstandard
+
+            joined = cast("IO[bytes]", _Joined(self._start, raw))
+            decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+            self._plain = cast("IO[bytes]", decompressor.stream_reader(joined, read_across_frames=True))
+            self._start = b""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill ``buffer`` as far as the stream goes. Raises PackError where the compression is damaged."""
+        length = min(len(self._start), len(buffer))
+        if length:
+            buffer[:length] = self._start[:length]
+            self._start = self._start[length:]
+            return length
+        if self._plain is None:
+            return cast("Source", self._raw).readinto(buffer) or 0
+        import zstandard
+
+        try:
+            return cast("Source", self._plain).readinto(buffer) or 0
+        except zstandard.ZstdError as error:
+            raise damaged(f"it cannot be decompressed ({error})") from error
+
+
+class _Joined:
+    """A stream with something before it."""
+
+    def __init__(self, start: bytes, rest: IO[bytes]) -> None:
+        self._start = start
+        self._rest = rest
+
+    def read(self, size: int = -1) -> bytes:
+        if self._start:
+            found, self._start = self._start, b""
+            return found
+        return self._rest.read(size)
+
+
+class TarReader:
+    """The entries of a tar, one after the other.
+
+    ``canonical`` is False from the moment on where something is not as ``smelt.pack.tarball`` writes it.
+    """
+
+    def __init__(self, stream: Source) -> None:
+        self._stream = stream
+        self.canonical = True
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries. After each file its ``size`` bytes must be read from the stream. Raises PackError."""
+        name: str | None = None
+        size: int | None = None
+        while True:
+            block = self._block()
+            if block == _ZEROS:
+                self._end()
+                return
+            try:
+                info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
+            except (tarfile.HeaderError, ValueError, UnicodeError) as error:
+                raise damaged(f"a header is not readable ({error})") from error
+            if info.type == tarfile.GNUTYPE_LONGNAME:
+                name = self._text(info).rstrip("\0")
+                continue
+            if info.type == tarfile.XHDTYPE:
+                found = _pax(self._text(info))
+                name, size = found.get("path", name), int(found["size"]) if "size" in found else size
+                continue
+            entry = _entry(info, name, size)
+            expected = header(entry.name, entry.size)
+            self.canonical = self.canonical and name is None and expected == block
+            name = size = None
+            yield entry
+            if entry.size:
+                self._padding(entry.size)
+
+    def _block(self) -> bytes:
+        block = bytearray(BLOCK)
+        if read_into(self._stream, memoryview(block)) != BLOCK:
+            raise damaged("it ends too early")
+        return bytes(block)
+
+    def _padding(self, size: int) -> None:
+        rest = bytearray(-size % BLOCK)
+        if read_into(self._stream, memoryview(rest)) != len(rest):
+            raise damaged("it ends too early")
+        if any(rest):
+            raise damaged("there is something between two files")
+
+    def _text(self, info: tarfile.TarInfo) -> str:
+        if not 0 <= info.size <= _LONGEST_NAME:
+            raise damaged("a name is impossibly long")
+        data = bytearray(info.size)
+        if read_into(self._stream, memoryview(data)) != info.size:
+            raise damaged("it ends too early")
+        self._padding(info.size)
+        try:
+            return data.decode("utf-8")
+        except UnicodeError as error:
+            raise damaged("a name is not readable") from error
+
+    def _end(self) -> None:
+        """Two blocks of zeros, and nothing but zeros after them (GNU tar fills up its records)."""
+        if self._block() != _ZEROS:
+            raise damaged("its end is not readable")
+        rest = bytearray(1 << 16)
+        while length := read_into(self._stream, memoryview(rest)):
+            self.canonical = False
+            if any(memoryview(rest)[:length]):
+                raise damaged("there is something after its end")
+
+
+def _entry(info: tarfile.TarInfo, name: str | None, size: int | None) -> Entry:
+    name = info.name if name is None else name
+    if info.type == tarfile.DIRTYPE:
+        return Entry(name=name.removesuffix("/"), size=None)
+    if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+        kind = {tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a link"}.get(info.type, "a special file")
+        raise hostile(f"it holds {kind}: {name!r}")
+    size = info.size if size is None else size
+    if size < 0:
+        raise damaged(f"{name} has an impossible size")
+    return Entry(name=name, size=size)
+
+
+def _pax(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    while text:
+        length, _, _ = text.partition(" ")
+        if not length.isdigit() or not len(length) < int(length) <= len(text.encode()):
+            raise damaged("a header is not readable")
+        raw = text.encode()
+        record = raw[len(length) + 1 : int(length)].decode("utf-8", "replace").removesuffix("\n")
+        key, _, value = record.partition("=")
+        found[key] = value
+        text = raw[int(length) :].decode("utf-8", "replace")
+    if "size" in found and not found["size"].isdigit():
+        raise damaged("a header is not readable")
+    return found
+
+
+def damaged(reason: str) -> PackError:
+    """The error that the archive is not whole."""
+    return PackError(
+        f"the pack is damaged: {reason}",
+        code="pack-damaged",
+        help="copy it here again, and compare its checksum; if that does not help, pack again",
+    )
+
+
+def hostile(reason: str) -> PackError:
+    """The error that the archive holds what no pack holds."""
+    return PackError(
+        f"this is not a pack, or one that somebody changed: {reason}",
+        code="pack-hostile",
+        help="do not unpack it before you know where it comes from",
+    )

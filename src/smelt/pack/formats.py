@@ -1,0 +1,96 @@
+"""The forms that a pack can be written in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO
+
+from smelt.errors import UsageError
+from smelt.pack.folder import write_folder
+from smelt.pack.model import PackContent, PackReporter
+from smelt.pack.tarball import write_tar, write_tar_zst
+from smelt.text import closest
+
+Target = Path | IO[bytes]
+Write = Callable[[PackContent, Target, PackReporter], int]
+"""Writes a pack to a path, or to a stream where the form allows it; the size in bytes.
+
+A file is there whole or not at all. Raises PackError, InstallError (``hash-mismatch``), OSError.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A form: what it is called, the names of files that ask for it, and the name where none is given.
+
+    ``streams``: whether it can be written to a stream. ``exchangeable``: whether pixi-unpack reads it.
+    """
+
+    name: str
+    summary: str
+    suffixes: tuple[str, ...]
+    default: str
+    write: Write
+    streams: bool = True
+    exchangeable: bool = False
+
+
+def _folder(content: PackContent, target: Target, reporter: PackReporter) -> int:
+    if not isinstance(target, Path):
+        raise UsageError("a folder cannot be written to a stream", help="name a folder with `-o`")
+    write_folder(content, target, reporter)
+    return sum(file.size for file in content.files())
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            Format(
+                name="tar",
+                summary="a plain tar, which pixi-unpack reads too",
+                suffixes=(".tar",),
+                default="environment.tar",
+                write=write_tar,
+                exchangeable=True,
+            ),
+            Format(
+                name="tar.zst",
+                summary="a tar compressed by Zstandard",
+                suffixes=(".tar.zst", ".tzst"),
+                default="environment.tar.zst",
+                write=write_tar_zst,
+            ),
+            Format(
+                name="directory",
+                summary="a folder, brought up to date where it is there",
+                suffixes=(),
+                default="environment",
+                write=_folder,
+                streams=False,
+                exchangeable=True,
+            ),
+        )
+    }
+)
+
+
+def format_for(name: str | None, output: str | None) -> Format:
+    """The form called ``name``, else the one that the name of the output asks for, else a tar.
+
+    Raises UsageError for a form that there is not.
+    """
+    if name is not None:
+        found = FORMATS.get(name)
+        if found is None:
+            guess = closest(name, FORMATS)
+            raise UsageError(
+                f"there is no form `{name}` of a pack",
+                help=(f"did you mean `{guess}`? " if guess else "") + "forms: " + ", ".join(FORMATS),
+            )
+        return found
+    fitting = [each for each in FORMATS.values() if output is not None and output.endswith(each.suffixes or ("\0",))]
+    return fitting[0] if fitting else FORMATS["tar"]
