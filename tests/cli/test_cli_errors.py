@@ -331,7 +331,7 @@ def test_no_lock(workspace: Path) -> None:
         golden(
             fails(workspace, *arguments),
             """\
-error[lock-missing]: there is no lock file {…}/pixi.lock
+error[lock-missing]: there is no lock file pixi.lock
   help: run `smelt lock`
 """,
         )

@@ -13,7 +13,7 @@ from typing import Literal
 from smelt.api.importing import Imported, read_environment_file
 from smelt.errors import ManifestError, UsageError
 from smelt.fs import write_bytes, write_text
-from smelt.manifest.document import read_document, shown_path
+from smelt.manifest.document import read_document
 from smelt.manifest.edit.dependency import add_dependency
 from smelt.manifest.edit.manifest import ManifestText
 from smelt.manifest.edit.requirement import add_requirement
@@ -29,6 +29,7 @@ from smelt.manifest.template import (
     pyproject_manifest,
     pyproject_tables,
 )
+from smelt.text import shown_path
 from smelt.types import KNOWN_PLATFORMS, current_platform
 
 Format = Literal["pixi", "pyproject", "mojoproject"]

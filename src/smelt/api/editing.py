@@ -16,11 +16,11 @@ from smelt.api.on_demand import model_of
 from smelt.api.workspace import Workspace
 from smelt.errors import ErrorGroup, ManifestError
 from smelt.fs import hold, write_bytes
-from smelt.manifest.document import shown_path
 from smelt.manifest.edit.manifest import ManifestText
 from smelt.manifest.edit.scope import Scope
 from smelt.manifest.manifest import manifest_kind
 from smelt.manifest.platform import selects
+from smelt.text import shown_path
 from smelt.types import CondaRecord, current_platform, normalize_name
 from smelt.workspace.discovery import FoundManifest, find_workspace
 from smelt.workspace.load import workspace_of

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import cast
 
 from smelt.errors import SmeltError, UsageError
-from smelt.manifest.document import shown_path
 from smelt.manifest.pypi import PypiRequirement, parse_requirement
 from smelt.solve.specification import parse_spec
+from smelt.text import shown_path
 from smelt.types import CondaSpec
 
 

@@ -22,6 +22,7 @@ from smelt.errors import InstallError, Label, LockError, LockOutdatedError
 from smelt.fs import hold
 from smelt.install.state import read_state, watched_paths
 from smelt.source.stats import racy
+from smelt.text import shown_path
 from smelt.types import current_platform, runnable_subdirs
 from smelt.workspace.model import Workspace as Model
 
@@ -208,7 +209,7 @@ class Workspace:
             return self.lock().lock
         lock = self.read_lock()
         if lock is None:
-            path = self.model.lock_path
+            path = shown_path(self.model.lock_path)
             raise LockError(f"there is no lock file {path}", code="lock-missing", help="run `smelt lock`")
         if mode == "locked":
             mismatches = self.check(lock)

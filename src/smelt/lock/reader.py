@@ -25,7 +25,7 @@ from smelt.lock.model import (
     SourcePackage,
 )
 from smelt.lock.packages import conda_record, pypi_package, source_package
-from smelt.text import SourceText
+from smelt.text import SourceText, shown_path
 from smelt.types import KNOWN_PLATFORMS
 
 _KINDS: tuple[ReferenceKind, ...] = ("conda", "conda_source", "pypi")
@@ -37,11 +37,11 @@ def read(path: Path) -> Lock:
         data = path.read_bytes()
     except FileNotFoundError:
         raise LockError(
-            f"there is no lock file {path}", code="lock-missing", help="run `smelt lock` to make one"
+            f"there is no lock file {shown_path(path)}", code="lock-missing", help="run `smelt lock` to make one"
         ) from None
     except OSError as error:
         raise LockError(
-            f"{path} cannot be read: {error.strerror or error}",
+            f"{shown_path(path)} cannot be read: {error.strerror or error}",
             code="lock-unreadable",
             help="check that it is a file and that you may read it",
         ) from None
@@ -50,11 +50,11 @@ def read(path: Path) -> Lock:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise LockError(
-            f"{path} is not text in UTF-8 (line {line}, byte {error.start})",
+            f"{shown_path(path)} is not text in UTF-8 (line {line}, byte {error.start})",
             code="lock-syntax",
             help="remove the file and run `smelt lock` to make a new one, or restore it from version control",
         ) from None
-    return parse(text.replace("\r\n", "\n"), str(path))
+    return parse(text.replace("\r\n", "\n"), shown_path(path))
 
 
 def parse(text: str, path: str) -> Lock:

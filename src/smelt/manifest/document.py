@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from smelt.errors import Label, ManifestError
 from smelt.manifest.positions import KeyPath, Span, find_positions
-from smelt.text import Place, SourceText
+from smelt.text import Place, SourceText, shown_path
 
 if TYPE_CHECKING:
     import tomli
@@ -138,14 +138,6 @@ def parse_document(raw: bytes | str, shown: str) -> Document:
             f"{shown} holds a value that cannot be read: {_plain_words(str(error))}", code="manifest-syntax"
         ) from None
     return Document(source, data)
-
-
-def shown_path(path: Path) -> str:
-    """``path`` as messages call it: relative to the working folder where it is inside of it."""
-    try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
-    except (ValueError, OSError):
-        return str(path)
 
 
 def _decode(raw: bytes, shown: str) -> str:

@@ -114,7 +114,7 @@ def _read_entry(
             "type",
             f"expected a version or a table, found {type_name(value)}",
             problems.value(path),
-            help=f'write `{name} = "{value}"`' if isinstance(value, int | float) else None,
+            help=_meant(name, value),
         )
         return None
     table = Table(cast("dict[str, object]", value), path, problems)
@@ -162,6 +162,12 @@ def _read_entry(
         raw = table.data["package"]
         spec = replace(spec, inline_package=MappingProxyType(cast("dict[str, object]", raw)))
     return TomlRequirement(name=name, path=path, spec=spec, inherited=inherited)
+
+
+def _meant(name: str, value: object) -> str | None:
+    if isinstance(value, bool):
+        return f'write `{name} = "*"` for any version' if value else "leave the line out"
+    return f'write `{name} = "{value}"`' if isinstance(value, int | float) else None
 
 
 def _read_marker(table: Table) -> bool:

@@ -1,6 +1,7 @@
-"""Places in text files, and suggestions for misspelt names."""
+"""Places in text files, paths in messages, and suggestions for misspelt names."""
 
+from smelt.text.paths import shown_path
 from smelt.text.place import Place, SourceText
 from smelt.text.suggest import closest
 
-__all__ = ["Place", "SourceText", "closest"]
+__all__ = ["Place", "SourceText", "closest", "shown_path"]

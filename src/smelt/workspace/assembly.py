@@ -11,7 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from smelt.errors import UnknownNameError
-from smelt.manifest.document import shown_path
 from smelt.manifest.feature import TomlEnvironment, TomlFeature
 from smelt.manifest.manifest import TomlManifest
 from smelt.manifest.positions import KeyPath
@@ -19,7 +18,7 @@ from smelt.manifest.project import TomlProject
 from smelt.manifest.reading import Problems
 from smelt.manifest.smelt import TomlMatrix
 from smelt.manifest.workspace import TomlWorkspace, Variants
-from smelt.text import closest
+from smelt.text import closest, shown_path
 from smelt.types import CondaSpec
 from smelt.workspace.channel import channel_url
 from smelt.workspace.checks import Checks

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smelt.errors import ManifestError
-from smelt.manifest.document import Document, read_document, shown_path
+from smelt.manifest.document import Document, read_document
 from smelt.manifest.manifest import Kind, has_manifest_tables, manifest_kind
+from smelt.text import shown_path
 
 MANIFESTS = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smelt.errors import Label, ManifestError
-from smelt.manifest.document import read_document, shown_path
+from smelt.manifest.document import read_document
 from smelt.manifest.manifest import TomlManifest, has_manifest_tables, manifest_kind, parse_manifest
 from smelt.manifest.positions import KeyPath
 from smelt.manifest.version import version_matches, version_spec_problem
+from smelt.text import shown_path
 from smelt.workspace.assembly import BUILD_PREVIEW, Assembly
 from smelt.workspace.definition import PackageDefinition
 from smelt.workspace.discovery import FoundManifest, find_workspace, manifest_in

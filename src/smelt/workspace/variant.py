@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import cast
 
 from smelt.errors import ManifestError
-from smelt.manifest.document import shown_path
 from smelt.manifest.platform import selects
 from smelt.manifest.workspace import TomlWorkspace, Variants
+from smelt.text import shown_path
 from smelt.types import platform_family
 from smelt.workspace.condition import PlatformContext, decide
 from smelt.workspace.model import WorkspacePlatform
