@@ -10,6 +10,7 @@ from smelt.api.quick import lock_fits
 from smelt.cli.options import add_workspace, load
 from smelt.cli.settings import add_settings
 from smelt.cli.terminal import Terminal
+from smelt.text import shown_path
 
 if TYPE_CHECKING:
     from smelt.api.workspace import LockResult
@@ -38,7 +39,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         lock = workspace.read_lock()
         if lock is None:
             raise LockError(
-                f"there is no lock file {workspace.model.lock_path}", code="lock-missing", help="run `smelt lock`"
+                f"there is no lock file {shown_path(workspace.model.lock_path)}", code="lock-missing", help="run `smelt lock`"
             )
         mismatches = workspace.check(lock)
         if mismatches:
