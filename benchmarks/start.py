@@ -22,7 +22,10 @@ def large_manifest(features: int = 60, tasks: int = 200) -> str:
     for number in range(features):
         lines += [f"[feature.f{number}.dependencies]"]
         lines += [f'package-{number}-{each} = ">={each}.1,<{each + 2}"' for each in range(8)]
-        lines += [f"[feature.f{number}.target.unix.dependencies]", f'unix-{number} = {{ version = "*", build = "py*" }}']
+        lines += [
+            f"[feature.f{number}.target.unix.dependencies]",
+            f'unix-{number} = {{ version = "*", build = "py*" }}',
+        ]
         lines += [f"[feature.f{number}.activation]", f'env = {{ VALUE_{number} = "{number}" }}']
     lines.append("[environments]")
     lines += [f'e{n} = {{ features = ["f{n}", "f{n + 1}"], solve-group = "g{n % 3}" }}' for n in range(features - 1)]

@@ -39,7 +39,9 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         lock = workspace.read_lock()
         if lock is None:
             raise LockError(
-                f"there is no lock file {shown_path(workspace.model.lock_path)}", code="lock-missing", help="run `smelt lock`"
+                f"there is no lock file {shown_path(workspace.model.lock_path)}",
+                code="lock-missing",
+                help="run `smelt lock`",
             )
         mismatches = workspace.check(lock)
         if mismatches:
