@@ -9,7 +9,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from smelt.errors import PackError
 from smelt.pack.copying import Source, read_into
@@ -18,6 +18,8 @@ from smelt.pack.tarball import BLOCK, header
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _LARGEST_WINDOW = 1 << 27
 _LONGEST_NAME = 4096
+_READ = 1 << 18
+_STEP = 1 << 12
 _ZEROS = bytes(BLOCK)
 
 
@@ -30,52 +32,61 @@ class Entry:
 
 
 class PackStream:
-    """The bytes of the tar inside a pack, uncompressed. Reads ahead of nothing but the first bytes."""
+    """The bytes of the tar inside a pack, uncompressed. Reads ahead of nothing but a little."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         start = bytearray(len(ZSTD_MAGIC))
         got = read_into(cast("Source", raw), memoryview(start))
-        self._start = bytes(start[:got])
-        self._raw = raw
-        self._plain: IO[bytes] | None = None
-        self.is_compressed = self._start == ZSTD_MAGIC
+        self._raw = cast("Source", raw)
+        self._ready = memoryview(bytes(start[:got]))
+        self._compressed = memoryview(b"")
+        self._frame: Any = None
+        self.is_compressed = bytes(start) == ZSTD_MAGIC
         if self.is_compressed:
-            import zstandard
-
-            joined = cast("IO[bytes]", _Joined(self._start, raw))
-            decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
-            self._plain = cast("IO[bytes]", decompressor.stream_reader(joined, read_across_frames=True))
-            self._start = b""
+            self._compressed, self._ready = self._ready, memoryview(b"")
+            self._frame = _frame()
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill ``buffer`` as far as the stream goes. Raises PackError where the compression is damaged."""
-        length = min(len(self._start), len(buffer))
-        if length:
-            buffer[:length] = self._start[:length]
-            self._start = self._start[length:]
-            return length
-        if self._plain is None:
-            return cast("Source", self._raw).readinto(buffer) or 0
+        """Read some bytes; 0 at the end. Raises PackError where the compression is damaged, or ends too early."""
+        if not self._ready and not self.is_compressed:
+            return self._raw.readinto(buffer) or 0
+        while not self._ready:
+            if not self._decompress():
+                return 0
+        length = min(len(self._ready), len(buffer))
+        buffer[:length] = self._ready[:length]
+        self._ready = self._ready[length:]
+        return length
+
+    def _decompress(self) -> bool:
+        """Decompress a little more; False at the end."""
         import zstandard
 
+        if not self._compressed:
+            block = bytearray(_READ)
+            length = self._raw.readinto(memoryview(block)) or 0
+            self._compressed = memoryview(bytes(block[:length]))
+            if not length:
+                if not self._frame.eof:
+                    raise damaged("it ends too early")
+                return False
+        if self._frame.eof:
+            self._frame = _frame()
+        # a little at a time: four bytes may stand for 128 KiB
+        step, self._compressed = self._compressed[:_STEP], self._compressed[_STEP:]
         try:
-            return cast("Source", self._plain).readinto(buffer) or 0
+            self._ready = memoryview(self._frame.decompress(step))
         except zstandard.ZstdError as error:
             raise damaged(f"it cannot be decompressed ({error})") from error
+        if self._frame.eof and self._frame.unused_data:
+            self._compressed = memoryview(self._frame.unused_data + bytes(self._compressed))
+        return True
 
 
-class _Joined:
-    """A stream with something before it."""
+def _frame() -> Any:
+    import zstandard
 
-    def __init__(self, start: bytes, rest: IO[bytes]) -> None:
-        self._start = start
-        self._rest = rest
-
-    def read(self, size: int = -1) -> bytes:
-        if self._start:
-            found, self._start = self._start, b""
-            return found
-        return self._rest.read(size)
+    return zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
 
 
 class TarReader:

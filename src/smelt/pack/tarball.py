@@ -44,8 +44,10 @@ def write_tar_zst(content: PackContent, target: Path | IO[bytes], reporter: Pack
     with output_stream(target) as out:
         counted = _Counted(out)
         compressor = zstandard.ZstdCompressor(level=level, threads=threads, write_checksum=True)
-        with compressor.stream_writer(cast("IO[bytes]", counted), size=size, closefd=False) as stream:
-            _write(content, stream.write, reporter)
+        # no `with`: after a failure it would complain that the frame is not whole, in the place of the failure
+        stream = cast("IO[bytes]", compressor.stream_writer(cast("IO[bytes]", counted), size=size, closefd=False))
+        _write(content, stream.write, reporter)
+        stream.close()
         return counted.size
 
 
