@@ -25,6 +25,8 @@ _KINDS: dict[str, tuple[str, str]] = {
     "wheels": ("wheels", "??/*"),
     "trees": ("trees", "??/*"),
     "render": ("render", "??/*"),
+    "exec": ("exec", "*"),
+    "scripts": ("scripts", "*"),
 }
 """Kind → folder below smelt's cache, and the pattern of its entries; each is made again when it is needed."""
 

@@ -51,6 +51,12 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="install", module="smelt.cli.install", summary="Install locked environments", group="Workspace"),
     Command(name="run", module="smelt.cli.run", summary="Run a task or a command in an environment", group="Workspace"),
     Command(
+        name="exec",
+        module="smelt.cli.exec",
+        summary="Run a command of a package, in an environment made for it",
+        group="Machine",
+    ),
+    Command(
         name="shell-hook",
         module="smelt.cli.shell_hook",
         summary="Print the script that activates an environment",

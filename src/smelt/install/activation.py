@@ -42,13 +42,14 @@ _REFERENCE_WINDOWS = re.compile(r"%([^%\n]+)%")
 class ActivationRequest:
     """An installed environment and what its workspace says about activating it.
 
+    ``root`` and ``manifest_path`` None: an environment of no workspace, for which no ``PIXI_*`` is set.
     ``platforms`` are the names of the platforms that the environment supports; ``executable`` is what calls
     smelt again (``PIXI_EXE``), empty if unknown; ``clean`` leaves the outer search path out.
     """
 
     prefix: Path
-    root: Path
-    manifest_path: Path
+    root: Path | None
+    manifest_path: Path | None
     workspace_name: str
     workspace_version: str | None
     environment: str
@@ -166,7 +167,7 @@ def activation_plan(request: ActivationRequest, outer: Mapping[str, str], shell:
     before += _with_backup(packages, outer, level, expand=True)
     before += _with_backup(fixed, outer, level, expand=False)
     scripts = package_scripts(prefix, "activate.d", shell)
-    named = [request.root / script for script in request.activation.scripts]
+    named = [request.root / script for script in request.activation.scripts] if request.root is not None else []
     after = {**request.profile_env, **request.activation.env}
     return ActivationPlan(
         paths=path_entries(prefix, request.subdir),
@@ -241,6 +242,8 @@ def _bad_variables(path: Path, reason: str) -> InstallError:
 
 
 def _workspace_variables(request: ActivationRequest) -> dict[str, str]:
+    if request.root is None:
+        return {}
     variables = {
         "PIXI_PROJECT_ROOT": str(request.root),
         "PIXI_PROJECT_NAME": request.workspace_name,

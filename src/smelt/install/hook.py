@@ -62,7 +62,8 @@ def hook_json(request: ActivationRequest, outer: Mapping[str, str], *, cache_fol
     Keys ``environment_variables`` and ``activation_scripts``, as the reference's ``shell-hook --json`` prints them.
     """
     variables = activate(request, outer, cache_folder=cache_folder)
-    scripts = [str(request.root / script) for script in request.activation.scripts]
+    root = request.root
+    scripts = [str(root / script) for script in request.activation.scripts] if root is not None else []
     return json.dumps(
         {
             "environment_variables": dict(variables),
