@@ -118,9 +118,9 @@ def _digest(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
-def make_sdist(folder: Path, name: str, version: str = "1.0") -> Path:
+def make_sdist(folder: Path, name: str, version: str = "1.0", more: str = "") -> Path:
     """An sdist whose build backend lies in it, so that nothing has to be fetched to build it."""
-    backend = f"NAME, VERSION = {name!r}, {version!r}\n" + _BACKEND
+    backend = f"NAME, VERSION = {name!r}, {version!r}\n" + _BACKEND + more
     files = {
         "pyproject.toml": f'[project]\nname = "{name}"\nversion = "{version}"\n'
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',

@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from smelt.errors import InstallError, PackError
+from smelt.fs import remove_tree
 from smelt.install.packages import download, redacted
 from smelt.pack.description import channel_name
 from smelt.pack.injection import check_injected, read_injected, read_injected_wheel
@@ -152,9 +153,11 @@ class _Fetcher:
             if cache is None:
                 return local
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        folder = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part = folder / target.name
         self._reporter.fetching(record.file_name, record.size)
         try:
+            folder.mkdir(exist_ok=True)
             for attempt in range(1, _ATTEMPTS + 1):
                 if local is not None:
                     await asyncio.to_thread(shutil.copyfile, local, part)
@@ -168,14 +171,14 @@ class _Fetcher:
                         raise
             part.replace(target)
         finally:
-            part.unlink(missing_ok=True)
+            remove_tree(folder)
         self._reporter.fetched(record.file_name)
         return target
 
     async def _download(self, record: CondaRecord, part: Path) -> None:
         if self._client is None:
             self._client = self._make_client()
-        await download(record.url, part, self._client, _Named(self._reporter, record.file_name))
+        await download(record.url, part, self._client, self._reporter)
 
     async def _wheel(self, distribution: Distribution) -> WheelItem | None:
         """The wheel of ``distribution``; None where it is none (to be built, or left out)."""
@@ -243,18 +246,6 @@ class _Fetcher:
             origin=origin,
             data=self._request.pypi_data.get(distribution.name, {}),
         )
-
-
-class _Named:
-    """Reports a download by the name of the package, not that of the file beside its place."""
-
-    def __init__(self, reporter: PackReporter, name: str) -> None:
-        self._reporter = reporter
-        self._name = name
-
-    def fetched_bytes(self, package: str, received: int) -> None:
-        """So much is here."""
-        self._reporter.fetched_bytes(self._name, received)
 
 
 async def _gather(coroutines: Iterable[Coroutine[None, None, T]]) -> list[T]:
