@@ -27,6 +27,7 @@ from smelt.types import digest_json
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _EPOCH = "315532800"
+_LINES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ def _build(distribution: Distribution, how: WheelBuild, folder: Path) -> Path:
     source = _source(distribution, how, folder)
     out = folder / "out"
     command = [
-        *("build", "--wheel", "--quiet"),
+        *("build", "--wheel"),
         *("--out-dir", str(out), "--python", str(how.python)),
         *index_arguments(how.options, how.root),
         *isolation_arguments(how.options),
@@ -92,7 +93,7 @@ def _build(distribution: Distribution, how: WheelBuild, folder: Path) -> Path:
         raise PackError(
             f"the PyPI package {distribution.name} cannot be built into a wheel",
             code="pack-wheel-build",
-            notes=[redacted(distribution.location), error.text.removeprefix("error: ")],
+            notes=[redacted(distribution.location), "\n".join(error.text.splitlines()[-_LINES:])],
             help="see what its build says; `--ignore-pypi-non-wheel` leaves such packages out",
         ) from error
     found = sorted(out.glob("*.whl"))
