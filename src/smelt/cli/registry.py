@@ -51,6 +51,12 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="install", module="smelt.cli.install", summary="Install locked environments", group="Workspace"),
     Command(name="run", module="smelt.cli.run", summary="Run a task or a command in an environment", group="Workspace"),
     Command(
+        name="shell",
+        module="smelt.cli.shell",
+        summary="Start a shell in an environment",
+        group="Workspace",
+    ),
+    Command(
         name="exec",
         module="smelt.cli.exec",
         summary="Run a command of a package, in an environment made for it",

@@ -114,8 +114,8 @@ def _bash_completions(prefix: Path) -> str:
     if not folder.is_dir():
         return ""
     return (
-        f"for _smelt_file in {shlex.quote(str(folder))}/*; do\n"
-        '    [ -r "$_smelt_file" ] && . "$_smelt_file"\ndone\nunset _smelt_file\n'
+        f"for _pixi_file in {shlex.quote(str(folder))}/*; do\n"
+        '    [ -r "$_pixi_file" ] && . "$_pixi_file"\ndone\nunset _pixi_file\n'
     )
 
 
