@@ -174,6 +174,56 @@ async def provide(
     return tuple(record.file_name for record in missing)
 
 
+async def provide_private(cache: Path, records: Sequence[CondaRecord], reporter: InstallReporter) -> None:
+    """Fill a cache that nobody else knows from archives on this machine whose hashes were compared already.
+
+    Without the locks and the second look that a shared cache needs; ``provide`` finds its entries whole. If this fails
+    the cache is to be thrown away. Raises InstallError (``bad-archive``, ``hostile-package``) and CacheError.
+    """
+    from rattler.networking.client import Client
+
+    client = Client.default_client()
+    gate = asyncio.Semaphore(_AT_ONCE)
+    packages = cache / PACKAGES
+    packages.mkdir(parents=True, exist_ok=True)
+
+    async def one(record: CondaRecord) -> None:
+        async with gate:
+            entry = packages / segment(record)
+            try:
+                reporter.fetching(record.file_name, record.size)
+                _lock_file(entry).write_bytes(
+                    (1).to_bytes(_REVISION_LENGTH, "big") + bytes.fromhex(record.sha256 or "")
+                )
+                await _extract(record, await _archive(record, entry, client, reporter), entry, client)
+                _check_package(record, entry)
+                os.utime(entry)  # so that its ctime is later than all that is in it
+            except OSError as error:
+                raise _cache_error(error, record, packages) from error
+            reporter.fetched(record.file_name)
+
+    tasks = [asyncio.create_task(one(record)) for record in records]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+def _check_package(record: CondaRecord, package: Path) -> None:
+    """What was extracted must be what the record says, and lead nowhere out of a prefix. Raises InstallError."""
+    _check_identity(record, package)
+    _check_entry_points(record, package)
+    # only for paths that lead out: what was packed wrongly stays as its hash says
+    _contents_problem(str(package), sys.maxsize, thorough=False)
+
+
+def _lock_file(entry: Path) -> Path:
+    return Path(f"{entry}.lock")
+
+
 async def _fetch(cache: Path, record: CondaRecord, client: Client, reporter: InstallReporter, thorough: bool) -> None:
     packages = cache / PACKAGES
     name = segment(record)
@@ -189,10 +239,7 @@ async def _fetch(cache: Path, record: CondaRecord, client: Client, reporter: Ins
                 archive = await _archive(record, staging, client, reporter)
                 await _check_hash(record, archive)
                 await _extract(record, archive, staging / "package", client)
-                _check_identity(record, staging / "package")
-                _check_entry_points(record, staging / "package")
-                # only for paths that lead out: what was packed wrongly stays as its hash says
-                _contents_problem(str(staging / "package"), sys.maxsize, thorough=False)
+                _check_package(record, staging / "package")
                 async with exclusive(packages / ".cache.lock"):
                     _replace_entry(packages / name, staging, record)
             finally:
@@ -361,7 +408,7 @@ def _check_entry_points(record: CondaRecord, package: Path) -> None:
 
 def _replace_entry(entry: Path, staging: Path, record: CondaRecord) -> None:
     """Put the extracted package in its place; at no moment does an entry carry another's hash."""
-    lock = Path(f"{entry}.lock")
+    lock = _lock_file(entry)
     revision = 0
     try:
         if entry.exists():

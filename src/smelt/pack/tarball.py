@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, cast
 
@@ -31,7 +31,7 @@ _PADDING = memoryview(bytes(BLOCK))
 def write_tar(content: PackContent, target: Path | IO[bytes], reporter: PackReporter) -> int:
     """Write a plain tar; its size in bytes. Raises PackError, InstallError (``hash-mismatch``), OSError."""
     with output_stream(target) as out:
-        return _write(content, out.write, reporter)
+        return _write(content.files(), out.write, reporter)
 
 
 def write_tar_zst(content: PackContent, target: Path | IO[bytes], reporter: PackReporter, *, level: int = LEVEL) -> int:
@@ -40,13 +40,14 @@ def write_tar_zst(content: PackContent, target: Path | IO[bytes], reporter: Pack
 
     threads = max(1, min(os.cpu_count() or 1, _MOST_THREADS))
     files = content.files()
-    size = _size(files)
     with output_stream(target) as out:
         counted = _Counted(out)
         compressor = zstandard.ZstdCompressor(level=level, threads=threads, write_checksum=True)
         # no `with`: after a failure it would complain that the frame is not whole, in the place of the failure
-        stream = cast("IO[bytes]", compressor.stream_writer(cast("IO[bytes]", counted), size=size, closefd=False))
-        _write(content, stream.write, reporter)
+        stream = cast(
+            "IO[bytes]", compressor.stream_writer(cast("IO[bytes]", counted), size=_size(files), closefd=False)
+        )
+        _write(files, stream.write, reporter)
         stream.close()
         return counted.size
 
@@ -67,26 +68,25 @@ def header(name: str, size: int | None) -> bytes:
         raise PackError(f"{name!r} cannot be the name of a file in a pack", code="pack-name") from error
 
 
-def _write(content: PackContent, write: Callable[[memoryview | bytes], object], reporter: PackReporter) -> int:
-    files = content.files()
-    size = _size(files)
+def _write(files: Sequence[PackedFile], write: Callable[[memoryview | bytes], object], reporter: PackReporter) -> int:
     reporter.writing(sum(file.size for file in files))
     known: set[str] = set()
+    size = 2 * BLOCK
     with Copier(reporter) as copier:
         for file in files:
-            for folder in folders_of([file]):
-                if folder not in known:
-                    known.add(folder)
-                    write(header(folder, None))
-            write(header(file.name, file.size))
+            start = b"".join(header(folder, None) for folder in folders_of([file]) if folder not in known)
+            known.update(folders_of([file]))
+            start += header(file.name, file.size)
+            write(start)
             copier.copy(file, write)
-            if rest := -file.size % BLOCK:
-                write(_PADDING[:rest])
+            rest = -file.size % BLOCK
+            write(_PADDING[:rest])
+            size += len(start) + file.size + rest
         write(bytes(2 * BLOCK))
     return size
 
 
-def _size(files: tuple[PackedFile, ...]) -> int:
+def _size(files: Sequence[PackedFile]) -> int:
     total = 2 * BLOCK + sum(len(header(folder, None)) for folder in folders_of(files))
     return total + sum(len(header(file.name, file.size)) + file.size + -file.size % BLOCK for file in files)
 

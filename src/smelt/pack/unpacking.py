@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import IO
 
 from smelt.errors import PackError
 from smelt.fs import hold_if_free, remove_tree
+from smelt.install.packages import PACKAGES, provide_private
 from smelt.install.prefix import install
 from smelt.install.pypi import PypiInstall
-from smelt.install.request import InstallReporter, InstallRequest
+from smelt.install.request import InstallReporter, InstallRequest, SilentReporter
 from smelt.install.state import conda_meta, environment_digest
 from smelt.manifest.pypi import PypiOptions
 from smelt.pack.archive import PackStream, TarReader, damaged, hostile
@@ -28,6 +29,7 @@ from smelt.types import current_platform, sha256_file
 
 _LARGEST_TEXT = 64 * 1024 * 1024
 _STAGING = ".{}.unpacking"
+_REMOVERS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,7 @@ def _workplace(output: Path, name: str) -> Generator[Path]:
             try:
                 yield staging
             finally:
+                _remove_cache(staging / "cache" / PACKAGES)
                 remove_tree(staging)
         finished = True
     finally:
@@ -128,6 +131,32 @@ def _workplace(output: Path, name: str) -> Generator[Path]:
             remove_tree(place)
         if not finished:
             _remove_made(made)
+
+
+def _remove_cache(packages: Path) -> None:
+    """Remove the extracted packages, several at a time: they are as many files as the environment has."""
+    if packages.is_dir():
+        with ThreadPoolExecutor(max_workers=_REMOVERS) as pool:
+            list(pool.map(_remove_folder, (entry.path for entry in os.scandir(packages) if entry.is_dir())))
+
+
+def _remove_folder(path: str) -> None:
+    folders: list[str] = []
+    waiting = [path]
+    try:
+        while waiting:
+            here = waiting.pop()
+            folders.append(here)
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        os.unlink(entry.path)  # noqa: PTH108 - pathlib would double the time
+        for folder in reversed(folders):
+            os.rmdir(folder)  # noqa: PTH106
+    except PermissionError:
+        remove_tree(Path(path))  # read-only folders
 
 
 def _remove_made(folders: list[Path]) -> None:
@@ -282,6 +311,7 @@ async def _install(
             root=staging,
             environment={"UV_OFFLINE": "1", "UV_NO_CONFIG": "1", "UV_CACHE_DIR": str(staging / "uv")},
         )
+    await provide_private(staging / "cache", opened.records, reporter or SilentReporter())
     await install(
         InstallRequest(
             prefix=prefix,

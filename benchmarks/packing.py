@@ -1,0 +1,153 @@
+"""What packing costs against copying the same files, and unpacking against ``rattler.install`` alone.
+
+``python -m benchmarks.packing [PACKAGES [MEGABYTES]]`` makes a local channel of that many packages (300) with so much
+in their archives together (100), and takes turns: ``cp`` and each form of ``smelt pack``; ``tar --zstd`` of a folder;
+``rattler.install`` from the channel with an empty cache and ``smelt unpack``. The peak memory is that of whole
+processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.figure import Figure, against, table
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import rattler
+
+from smelt.api.packing import PackOptions, pack, unpack
+from smelt.api.workspace import Workspace
+from smelt.channel.index import write_index
+from smelt.solve.records import to_rattler
+from smelt.types import CondaRecord
+from spine_kit import SUBDIR, Channel, manifest
+
+ROUNDS = 3
+FILES = 12
+
+
+def _channel(root: Path, count: int, size: int) -> str:
+    """Packages of text that compresses to about a half; half of each is one file."""
+    chance = random.Random(1)
+    channel = Channel(root / "channel")
+    for number in range(count):
+        each = 2 * size // count
+        lengths = [each // 2, *[each // 2 // FILES] * FILES]
+        files = {f"lib/p{number}/{i}.txt": chance.randbytes(length // 2).hex() for i, length in enumerate(lengths)}
+        channel.add(f"p{number}", files=files, subdir=SUBDIR)
+    write_index(channel.folder)
+    return channel.url
+
+
+def _timed(work: Callable[[], object]) -> float:
+    os.sync()
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _peak(root: Path, *arguments: str) -> float:
+    """MB of a whole process."""
+    code = (
+        "import resource, subprocess, sys;"
+        "subprocess.run([sys.executable, '-m', 'smelt', *sys.argv[1:]], check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=root, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def measure(count: int = 300, megabytes: int = 100) -> Iterator[Figure]:
+    """Of that many packages, of so many megabytes."""
+    with tempfile.TemporaryDirectory(prefix="smelt-bench-") as name:
+        root = Path(name)
+        os.environ["PIXI_CACHE_DIR"] = str(root / "cache")
+        url = _channel(root, count, megabytes * 1_000_000)
+        text = "[dependencies]\n" + "".join(f'p{n} = "*"\n' for n in range(count))
+        workspace = Workspace.load(manifest(root / "ws", [url], text))
+        lock = workspace.lock().lock
+        records = [each for each in lock.packages_of("default", SUBDIR) or () if isinstance(each, CondaRecord)]
+        yield from _packing(root, workspace, count, megabytes)
+        yield from _unpacking(root, records, count)
+
+
+def _packing(root: Path, workspace: Workspace, count: int, megabytes: int) -> Iterator[Figure]:
+    times: dict[str, list[float]] = {}
+    folder = root / "channel" / SUBDIR
+
+    def take(what: str, target: Path, work: Callable[[], object]) -> None:
+        if target.is_dir():
+            shutil.rmtree(target)
+        target.unlink(missing_ok=True)
+        times.setdefault(what, []).append(_timed(work))
+
+    copy, plain, packed, theirs = root / "copy", root / "p.tar", root / "p.tar.zst", root / "cp.tar.zst"
+    command = ["tar", "--zstd", "-cf", theirs, "-C", root, "copy"]
+    for _ in range(ROUNDS):
+        take("cp", copy, lambda: subprocess.run(["cp", "-r", folder, copy], check=True))
+        take("tar", plain, lambda: pack(workspace, PackOptions(output=plain)))
+        take("tar.zst", packed, lambda: pack(workspace, PackOptions(output=packed)))
+        take("tar --zstd", theirs, lambda: subprocess.run(command, check=True))
+        take("directory", root / "p", lambda: pack(workspace, PackOptions(output=root / "p", format="directory")))
+    again = [_timed(lambda: pack(workspace, PackOptions(output=root / "p", format="directory"))) for _ in range(3)]
+    size = plain.stat().st_size / 1e6
+    yield Figure(what=f"cp of {count} packages, {size:.0f} MB", seconds=statistics.median(times["cp"]))
+    yield against("smelt pack, tar", times["tar"], "cp", times["cp"], 1.3)
+    yield against("smelt pack, directory", times["directory"], "cp", times["cp"], 1.3)
+    yield Figure(what="smelt pack, directory, nothing changed", seconds=statistics.median(again))
+    yield Figure(
+        what=f"tar --zstd ({theirs.stat().st_size / 1e6:.0f} MB)", seconds=statistics.median(times["tar --zstd"])
+    )
+    speed = size / statistics.median(times["tar.zst"])
+    ours = f"smelt pack, tar.zst ({packed.stat().st_size / 1e6:.0f} MB, {speed:.0f} MB/s)"
+    yield against(ours, times["tar.zst"], "tar --zstd", times["tar --zstd"], 1.0)
+    for name, arguments in {
+        "pack, tar": ["pack", "-o", str(plain)],
+        "pack, tar.zst": ["pack", "-o", str(packed)],
+        "unpack, tar.zst": ["unpack", str(packed), "-o", str(root / "peak")],
+    }.items():
+        print(f"peak memory of `{name}`: {_peak(workspace.model.root, *arguments):.0f} MB", flush=True)
+    for each in (copy, theirs, root / "p", root / "peak"):
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+def _unpacking(root: Path, records: list[CondaRecord], count: int) -> Iterator[Figure]:
+    times: dict[str, list[float]] = {"bare": [], "tar": [], "tar.zst": []}
+    for _ in range(ROUNDS):
+
+        async def bare() -> None:
+            await rattler.install(
+                [to_rattler(record) for record in records],
+                root / "bare",
+                cache_dir=root / "bare-cache",
+                platform=rattler.Subdir(SUBDIR),  # type: ignore[arg-type]
+                show_progress=False,
+            )
+
+        times["bare"].append(_timed(lambda: asyncio.run(bare())))
+        shutil.rmtree(root / "bare")
+        shutil.rmtree(root / "bare-cache")
+        for form in ("tar", "tar.zst"):
+            times[form].append(_timed(lambda form=form: unpack(root / f"p.{form}", root / "out")))
+            shutil.rmtree(root / "out")
+    yield Figure(what=f"rattler.install, {count} packages, empty cache", seconds=statistics.median(times["bare"]))
+    yield against("smelt unpack, tar", times["tar"], "rattler.install", times["bare"], 1.15)
+    yield against("smelt unpack, tar.zst", times["tar.zst"], "rattler.install", times["bare"], 1.15)
+
+
+if __name__ == "__main__":
+    print(table(measure(*map(int, sys.argv[1:3]))), flush=True)
+    os._exit(0)  # rattler's runtime may crash while Python shuts down
