@@ -94,6 +94,7 @@ def start(shell: str, workspace: Path, *more: str) -> Screen:
     name, text, _ = START[shell]
     (home / name).parent.mkdir(parents=True, exist_ok=True)
     (home / name).write_text(text)
+    (home / ".local/share/fish/generated_completions").mkdir(parents=True, exist_ok=True)  # else it makes them, slowly
     variables = environment({"HOME": str(home), "TERM": "dumb", "SHELL": shutil.which(shell) or ""})
     variables.pop("ZDOTDIR", None)
     variables.pop("XDG_CONFIG_HOME", None)
@@ -112,7 +113,7 @@ def test_a_session(shell: str, workspace: Path) -> None:
         screen.expect("I am the tool")
         screen.send('echo "<$MINE>"\n')
         screen.expect("<a b>")
-        screen.send("sh -c 'echo star\"\"ted; sleep 60'\n")
+        screen.send(f'{sys.executable} -Sc \'import time; print("star" + "ted", flush=True); time.sleep(60)\'\n')
         screen.expect("started")
         screen.send("\x03")
         screen.send("echo still-$PIXI_ENVIRONMENT_NAME\n")
