@@ -174,11 +174,14 @@ async def provide(
     return tuple(record.file_name for record in missing)
 
 
-async def provide_private(cache: Path, records: Sequence[CondaRecord], reporter: InstallReporter) -> None:
+async def provide_private(
+    cache: Path, records: Sequence[CondaRecord], reporter: InstallReporter, *, consume: bool = False
+) -> None:
     """Fill a cache that nobody else knows from archives on this machine whose hashes were compared already.
 
-    Without the locks and the second look that a shared cache needs; ``provide`` finds its entries whole. If this fails
-    the cache is to be thrown away. Raises InstallError (``bad-archive``, ``hostile-package``) and CacheError.
+    ``consume``: each archive is removed as soon as it is extracted, so that it need not reach the disk. Without the
+    locks and the second look that a shared cache needs; ``provide`` finds its entries whole. If this fails the cache
+    is to be thrown away. Raises InstallError (``bad-archive``, ``hostile-package``) and CacheError.
     """
     from rattler.networking.client import Client
 
@@ -195,8 +198,11 @@ async def provide_private(cache: Path, records: Sequence[CondaRecord], reporter:
                 _lock_file(entry).write_bytes(
                     (1).to_bytes(_REVISION_LENGTH, "big") + bytes.fromhex(record.sha256 or "")
                 )
-                await _extract(record, await _archive(record, entry, client, reporter), entry, client)
+                archive = await _archive(record, entry, client, reporter)
+                await _extract(record, archive, entry, client)
                 _check_package(record, entry)
+                if consume:
+                    archive.unlink()
                 os.utime(entry)  # so that its ctime is later than all that is in it
             except OSError as error:
                 raise _cache_error(error, record, packages) from error

@@ -311,7 +311,8 @@ async def _install(
             root=staging,
             environment={"UV_OFFLINE": "1", "UV_NO_CONFIG": "1", "UV_CACHE_DIR": str(staging / "uv")},
         )
-    await provide_private(staging / "cache", opened.records, reporter or SilentReporter())
+    ours = not (isinstance(request.pack, Path) and request.pack.is_dir())
+    await provide_private(staging / "cache", opened.records, reporter or SilentReporter(), consume=ours)
     await install(
         InstallRequest(
             prefix=prefix,
