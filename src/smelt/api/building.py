@@ -17,6 +17,7 @@ from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
 from smelt.build.roots import remember_use
 from smelt.build.store import Store
+from smelt.config.network import Network
 from smelt.errors import UnknownNameError
 from smelt.fs import cache_root, hold, remove_tree, smelt_cache
 from smelt.install.packages import provide
@@ -33,6 +34,7 @@ class BuildOptions:
     failed build stops only those that need it. ``variants``: only builds whose variant has these values, and what they
     need. ``clean``: forget what is stored of all that is to be built. ``log_dir``: gets a copy of every log.
     ``workspace``: the manifest of the workspace that the builds are for; what it uses is kept by ``smelt cache gc``.
+    ``network``: how channels are reached.
     """
 
     packages: Collection[str] | None = None
@@ -43,6 +45,7 @@ class BuildOptions:
     clean: bool = False
     log_dir: Path | None = None
     workspace: Path | None = None
+    network: Network = field(default_factory=Network)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +106,7 @@ def _build(
         keep_going=options.keep_going,
         rebuild=rebuild,
         work_root=work_root,
-        provide=lambda records: _provide(records, reporters),
+        provide=lambda records: _provide(records, reporters, options.network),
         repacks=repacks,
         log_dir=options.log_dir,
     )
@@ -209,9 +212,9 @@ def _folded(key: str) -> str:
     return key.replace("-", "_").replace(".", "_")
 
 
-def _provide(records: Sequence[CondaRecord], reporters: Reporters) -> None:
+def _provide(records: Sequence[CondaRecord], reporters: Reporters, network: Network) -> None:
     """Bring the packages of a build environment into the cache, whole."""
-    asyncio.run(provide(cache_root(), records, reporters.install))
+    asyncio.run(provide(cache_root(), records, reporters.install, network=network))
 
 
 def explain_builds(

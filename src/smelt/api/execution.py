@@ -145,6 +145,7 @@ def guessed_package(command: str) -> str:
 def _make(
     environment: ExecEnvironment, specs: Sequence[str], urls: Sequence[str], settings: Settings, reporters: Reporters
 ) -> tuple[CondaRecord, ...]:
+    from smelt.config.network import network_of
     from smelt.install.prefix import install
     from smelt.install.request import InstallRequest
     from smelt.install.state import environment_digest
@@ -152,11 +153,12 @@ def _make(
     from smelt.solve.machine import machine_virtual_packages
     from smelt.solve.request import SolveRequest
 
+    network = network_of(settings)
     native = environment.subdir == current_platform()
     packages = machine_virtual_packages() if native else default_virtual_packages(environment.subdir)
 
     async def work() -> tuple[CondaRecord, ...]:
-        records = await CondaSolver().solve(
+        records = await CondaSolver(network=network).solve(
             SolveRequest(specs=tuple(specs), channels=tuple(urls), subdir=environment.subdir, virtual_packages=packages)
         )
         await install(
@@ -169,6 +171,7 @@ def _make(
                 virtual_packages=packages,
                 link_scripts=settings.run_post_link_scripts,
                 refused_links=settings.refused_links,
+                network=network,
             ),
             reporters.install,
         )

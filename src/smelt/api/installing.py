@@ -71,7 +71,9 @@ def install_environments(
     locked = stamps([workspace.model.lock_path])
     plan = workspace.plan_of(lock, names, options.platform)
     artifacts = run_builds(
-        plan, BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path), workspace.reporters
+        plan,
+        BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network),
+        workspace.reporters,
     )
     projects = project_stamps(lock, workspace.model.root)
     requests = [_request(workspace, name, lock, plan, artifacts, options) for name in names]
@@ -120,7 +122,7 @@ def _request(
             records.append(artifacts[plan.keys[package.identifier]].record)
         else:
             pypi.append(package)
-    wanted = pypi_install(pypi, workspace.model, workspace.model.effective[name, where.name])
+    wanted = pypi_install(pypi, workspace.model, workspace.model.effective[name, where.name], workspace.network)
     return InstallRequest(
         prefix=workspace.model.prefix(name),
         environment=name,
@@ -136,6 +138,7 @@ def _request(
         verify=options.verify,
         link_scripts=workspace.settings.run_post_link_scripts,
         refused_links=workspace.settings.refused_links,
+        network=workspace.network,
     )
 
 

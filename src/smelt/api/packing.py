@@ -14,7 +14,7 @@ from smelt.api.building import BuildOptions, run_builds, store
 from smelt.api.platforms import environment_named, platform_for
 from smelt.api.pypi import pypi_install, python_provider
 from smelt.config.settings import load_settings
-from smelt.errors import ConfigError, LockError, PackError
+from smelt.errors import LockError, PackError
 from smelt.fs import remove_tree, smelt_cache
 from smelt.lock.model import Lock, PypiPackage, SourcePackage
 from smelt.lock.pypi_platform import platform_of
@@ -30,15 +30,13 @@ if TYPE_CHECKING:
     from smelt.api.workspace import LockMode, Workspace
     from smelt.build.model import Artifact, BuildNode
     from smelt.build.store import Store
-    from smelt.config.settings import Settings
+    from smelt.config.network import Network
     from smelt.install.pypi import PypiInstall
     from smelt.install.request import InstallReporter
     from smelt.pack.unpacking import Unpacked
     from smelt.resolve.plan import BuildPlan
     from smelt.solve.pypi_distribution import Distribution
     from smelt.workspace.model import WorkspacePlatform
-
-_NETWORK = ("mirrors", "s3-options", "tls-no-verify", "tls-root-certs", "proxy-config", "authentication-override-file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +100,7 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
 def pack_content(workspace: Workspace, options: PackOptions, folder: Path, reporter: PackReporter) -> PackContent:
     """Everything that goes into the pack, on this machine; ``folder`` takes what is downloaded. Raises as ``pack``."""
     request = pack_request(workspace, options, reporter)
-    return asyncio.run(collect(request, folder, lambda: _client(workspace.settings), reporter))
+    return asyncio.run(collect(request, folder, lambda: _client(workspace.network), reporter))
 
 
 def pack_request(workspace: Workspace, options: PackOptions, reporter: PackReporter) -> PackRequest:
@@ -234,6 +232,7 @@ def _wheel_builder(
             options=install.options,
             root=install.root,
             environment=install.environment,
+            network=workspace.network,
         )
         return build_wheel(distribution, how)
 
@@ -241,36 +240,13 @@ def _wheel_builder(
 
 
 async def _python(workspace: Workspace, records: Sequence[CondaRecord], subdir: str) -> Path:
-    return await python_provider(workspace.model, workspace.reporters)(records, subdir)
+    return await python_provider(workspace.model, workspace.reporters, workspace.network)(records, subdir)
 
 
-def _client(settings: Settings) -> Client:
-    """A client that obeys what the settings say of the network: mirrors, S3, certificates, proxies, credentials.
+def _client(network: Network) -> Client:
+    from smelt.solve.network import client
 
-    Raises ConfigError where rattler cannot read one of them.
-    """
-    from rattler.config import Config
-    from rattler.networking.client import Client
-
-    found = {key: value for key in _NETWORK if (value := settings.get(key)) is not None}
-    text = "".join(f"{key} = {_toml(value)}\n" for key, value in found.items())
-    try:
-        return Client.from_config(Config.from_toml(text))
-    except Exception as error:
-        raise ConfigError(
-            "the network settings of the configuration cannot be obeyed", notes=[str(error)], code="config-value"
-        ) from error
-
-
-def _toml(value: object) -> str:
-    import json
-
-    if isinstance(value, Mapping):
-        items = cast("Mapping[str, object]", value).items()
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in items) + " }"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(each) for each in cast("Sequence[object]", value)) + "]"
-    return json.dumps(value if isinstance(value, (str, bool, int, float)) else str(value))
+    return client(network)
 
 
 def unpack(

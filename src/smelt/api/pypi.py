@@ -10,6 +10,7 @@ from smelt.api.state import stamps
 
 if TYPE_CHECKING:
     from smelt.api.reporter import Reporters
+    from smelt.config.network import Network
     from smelt.install.pypi import PypiInstall
     from smelt.lock.model import Lock, PypiPackage
     from smelt.resolve.pypi import ProvidePython
@@ -40,11 +41,15 @@ def _local_folders(lock: Lock | None, root: Path) -> list[Path]:
 
 
 def pypi_install(
-    packages: Sequence[PypiPackage], workspace: Workspace, effective: EffectiveEnvironment
+    packages: Sequence[PypiPackage],
+    workspace: Workspace,
+    effective: EffectiveEnvironment,
+    network: Network | None = None,
 ) -> PypiInstall | None:
     """What an environment holds of PyPI; None if that is nothing. Whether a project is editable the manifest tells."""
     if not packages:
         return None
+    from smelt.config.network import Network
     from smelt.install.pypi import PypiInstall
     from smelt.solve.pypi_distribution import from_locked
     from smelt.workspace.pypi import group_options
@@ -55,6 +60,7 @@ def pypi_install(
         options=group_options(workspace, effective.environment.name),
         root=workspace.root,
         environment=_variables(effective),
+        network=network or Network(),
     )
 
 
@@ -66,10 +72,11 @@ def _variables(effective: EffectiveEnvironment) -> Mapping[str, str]:
     return platform_environment(PypiPlatform(python="3", subdir=where.subdir, virtual_packages=where.virtual_packages))
 
 
-def python_provider(workspace: Workspace, reporters: Reporters) -> ProvidePython:
+def python_provider(workspace: Workspace, reporters: Reporters, network: Network | None = None) -> ProvidePython:
     """Installs a Python below ``.pixi/smelt`` where a lock needs one to build with; it is found there the next time."""
 
     async def provide(records: Sequence[CondaRecord], subdir: str) -> Path:
+        from smelt.config.network import Network
         from smelt.install.prefix import install
         from smelt.install.pypi import python_of
         from smelt.install.request import InstallRequest
@@ -78,7 +85,12 @@ def python_provider(workspace: Workspace, reporters: Reporters) -> ProvidePython
         digest = environment_digest(records)
         prefix = workspace.state_folder / "smelt" / "pypi-build" / digest[:16]
         request = InstallRequest(
-            prefix=prefix, environment="build of PyPI packages", records=tuple(records), subdir=subdir, digest=digest
+            prefix=prefix,
+            environment="build of PyPI packages",
+            records=tuple(records),
+            subdir=subdir,
+            digest=digest,
+            network=network or Network(),
         )
         await install(request, reporters.install)
         return python_of(prefix)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from smelt.api.reporter import Reporters
     from smelt.build.model import Artifact
     from smelt.config.files import ConfigSource
+    from smelt.config.network import Network
     from smelt.config.settings import Settings
     from smelt.lock.diff import LockDiff
     from smelt.lock.model import Lock
@@ -110,6 +111,13 @@ class Workspace:
 
             self._settings = load_settings(self.model.root)
         return self._settings
+
+    @property
+    def network(self) -> Network:
+        """How the network is reached, by the settings and the ``s3-options`` of the manifest. Raises ConfigError."""
+        from smelt.config.network import network_of
+
+        return network_of(self.settings, self.model.s3_options)
 
     def settings_stamps(self) -> dict[str, tuple[int, ...] | None] | None:
         """The stamps of all places that the settings may come from.
@@ -194,7 +202,8 @@ class Workspace:
                 old=old,
                 keep=keep,
                 unlock=unlock,
-                provide_python=python_provider(self.model, self.reporters),
+                provide_python=python_provider(self.model, self.reporters, self.network),
+                network=self.network,
             )
             new = canonical(_run(resolve(request, self.reporters.resolve)))
             written = False if dry_run else write(shorten(new, self.model), self.model.lock_path)
@@ -233,7 +242,7 @@ class Workspace:
         """Build the source packages that ``environments`` need; the artifacts by build key. Raises BuildError."""
         from smelt.api.building import BuildOptions, run_builds
 
-        options = replace(options or BuildOptions(), workspace=self.model.manifest_path)
+        options = replace(options or BuildOptions(), workspace=self.model.manifest_path, network=self.network)
         return run_builds(self.plan(environments, mode=mode), options, self.reporters)
 
     def supported(self) -> tuple[str, ...]:

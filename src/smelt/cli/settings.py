@@ -26,12 +26,7 @@ WITH_VALUE = frozenset(
 
 # Settings that are read and that nothing here obeys yet: to be said, because they promise something.
 _WITHOUT_EFFECT = (
-    ("offline",),
-    ("tls-no-verify",),
-    ("tls-root-certs",),
-    ("mirrors",),
     ("detached-environments",),
-    ("s3-options",),
     ("cache",),
 )
 

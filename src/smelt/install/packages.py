@@ -19,16 +19,20 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from smelt.config.network import TIMEOUT, Network
 from smelt.errors import CacheError, ChannelError, InstallError, NotSupportedError
 from smelt.fs import remove_tree
 from smelt.install.locking import exclusive
 from smelt.install.request import InstallReporter
+from smelt.solve.network import client as make_client
+from smelt.solve.network import redacted as _without_credentials
 from smelt.types import CondaRecord, sha256_file
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ PACKAGES = "pkgs"
 _STAGING = ".smelt-staging"
 _AT_ONCE = 50
 _ATTEMPTS = 3
+_SCHEMES = ("https", "http", "s3", "oci", "gcs")
 _REVISION_LENGTH = 8
 
 
@@ -142,26 +147,32 @@ def _leads_out(name: str, entry: str) -> InstallError:
 
 
 async def provide(
-    cache: Path, records: Sequence[CondaRecord], reporter: InstallReporter, *, thorough: bool = False
+    cache: Path,
+    records: Sequence[CondaRecord],
+    reporter: InstallReporter,
+    *,
+    thorough: bool = False,
+    network: Network | None = None,
 ) -> tuple[str, ...]:
     """See to it that the package cache holds ``records`` whole; gives the file names of those that were fetched.
 
     Safe with any number of processes and coroutines at once: nothing is fetched twice, and an entry is replaced
     only under rattler's own lock of the cache. Raises InstallError (``hash-mismatch``, ``archive-missing``,
-    ``hostile-package``), ChannelError (``download-failed``) and CacheError (folder not writable, disk full), each
-    naming the package's URL.
+    ``hostile-package``), ChannelError (``download-failed``; ``offline`` where something would have to be fetched) and
+    CacheError (folder not writable, disk full), each naming the package's URL.
     """
     missing = [r for r in records if entry_problem(cache, r, thorough=thorough) is not None]
     if not missing:
         return ()
-    from rattler.networking.client import Client
-
-    client = Client.default_client()
-    gate = asyncio.Semaphore(_AT_ONCE)
+    network = network or Network()
+    if network.offline:
+        check_offline(missing)
+    client = make_client(network)
+    gate = asyncio.Semaphore(network.downloads)
 
     async def one(record: CondaRecord) -> None:
         async with gate:
-            await _fetch(cache, record, client, reporter, thorough)
+            await _fetch(cache, record, client, reporter, thorough, network.timeout)
 
     tasks = [asyncio.create_task(one(record)) for record in missing]
     try:
@@ -172,6 +183,19 @@ async def provide(
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
     return tuple(record.file_name for record in missing)
+
+
+def check_offline(records: Sequence[CondaRecord]) -> None:
+    """Raise ChannelError (``offline``) if one of ``records``, none of which is cached, would have to be fetched."""
+    remote = sorted({redacted(record.url) for record in records if not record.url.startswith("file:")})
+    if remote:
+        what = "a package is" if len(remote) == 1 else f"{len(remote)} packages are"
+        raise ChannelError(
+            f"smelt is offline, and {what} not in the package cache",
+            code="offline",
+            notes=remote,
+            help="run the command once with the network (without `--offline`): what it fetches stays in the cache",
+        )
 
 
 async def provide_private(
@@ -230,7 +254,9 @@ def _lock_file(entry: Path) -> Path:
     return Path(f"{entry}.lock")
 
 
-async def _fetch(cache: Path, record: CondaRecord, client: Client, reporter: InstallReporter, thorough: bool) -> None:
+async def _fetch(
+    cache: Path, record: CondaRecord, client: Client, reporter: InstallReporter, thorough: bool, patience: float
+) -> None:
     packages = cache / PACKAGES
     name = segment(record)
     staging = packages / _STAGING / name
@@ -242,7 +268,7 @@ async def _fetch(cache: Path, record: CondaRecord, client: Client, reporter: Ins
             remove_tree(staging)  # of a process that was killed
             staging.mkdir()
             try:
-                archive = await _archive(record, staging, client, reporter)
+                archive = await _archive(record, staging, client, reporter, patience)
                 await _check_hash(record, archive)
                 await _extract(record, archive, staging / "package", client)
                 _check_package(record, staging / "package")
@@ -255,7 +281,9 @@ async def _fetch(cache: Path, record: CondaRecord, client: Client, reporter: Ins
         raise _cache_error(error, record, packages) from error
 
 
-async def _archive(record: CondaRecord, staging: Path, client: Client, reporter: InstallReporter) -> Path:
+async def _archive(
+    record: CondaRecord, staging: Path, client: Client, reporter: InstallReporter, patience: float = TIMEOUT
+) -> Path:
     """The archive of ``record`` as a file: where it is, or downloaded into ``staging``."""
     url = urlsplit(record.url)
     if url.scheme == "file":
@@ -268,13 +296,13 @@ async def _archive(record: CondaRecord, staging: Path, client: Client, reporter:
                 help="solve again (`smelt lock`), or put the file back",
             )
         return path
-    if url.scheme not in ("http", "https"):
+    if url.scheme not in _SCHEMES:
         raise NotSupportedError(
             f"cannot fetch packages by `{url.scheme}:`",
             notes=[redacted(record.url)],
-            help="use http, https or file",
+            help=f"use {', '.join(_SCHEMES)} or file",
         )
-    return await download(record.url, staging / record.file_name, client, reporter)
+    return await download(record.url, staging / record.file_name, client, reporter, patience=patience)
 
 
 class FetchReporter(Protocol):
@@ -285,18 +313,20 @@ class FetchReporter(Protocol):
         ...
 
 
-async def download(url: str, path: Path, client: Client, reporter: FetchReporter) -> Path:
+async def download(url: str, path: Path, client: Client, reporter: FetchReporter, *, patience: float = TIMEOUT) -> Path:
     """Fetch what is behind ``url`` into the file ``path``, trying again where the connection breaks.
 
-    What was fetched is *not* compared with a hash. Raises ChannelError (``download-failed``), OSError.
+    Given up when nothing came for ``patience`` seconds. What was fetched is *not* compared with a hash. Raises
+    ChannelError (``download-failed``), OSError.
     """
     from rattler.package_streaming import download_to_path
 
     for attempt in range(1, _ATTEMPTS + 1):
-        watcher = asyncio.create_task(_watch(path, reporter))
+        transfer = asyncio.ensure_future(download_to_path(client, url, path))
         try:
-            await download_to_path(client, url, path)
-            return path
+            if await _watch(transfer, path, reporter, patience):
+                return path
+            raise _download_error(url, path.name, f"nothing came for {patience:g} seconds")
         except RuntimeError as error:  # no connection, or an answer that is an error: the client has retried
             raise _download_error(url, path.name, str(error)) from error
         except OSError as error:
@@ -306,15 +336,22 @@ async def download(url: str, path: Path, client: Client, reporter: FetchReporter
                 raise _download_error(url, path.name, str(error)) from error
             await asyncio.sleep(attempt)
         finally:
-            watcher.cancel()
+            transfer.cancel()
     raise AssertionError("unreachable")
 
 
-async def _watch(path: Path, reporter: FetchReporter) -> None:
-    while True:
-        await asyncio.sleep(0.1)
-        if path.exists():
-            reporter.fetched_bytes(path.name, path.stat().st_size)
+async def _watch(transfer: asyncio.Future[None], path: Path, reporter: FetchReporter, patience: float) -> bool:
+    """Tell how ``transfer`` gets on until it ends, True then, or until nothing came for ``patience`` seconds."""
+    size, moved = 0, time.monotonic()
+    while not (await asyncio.wait({transfer}, timeout=0.1))[0]:
+        now = path.stat().st_size if path.exists() else 0
+        if now != size:
+            size, moved = now, time.monotonic()
+            reporter.fetched_bytes(path.name, size)
+        elif time.monotonic() - moved > patience:
+            return False
+    transfer.result()
+    return True
 
 
 async def _check_hash(record: CondaRecord, archive: Path) -> None:
@@ -432,7 +469,7 @@ def _download_error(url: str, name: str, text: str) -> ChannelError:
     return ChannelError(
         f"cannot download {name}",
         code="download-failed",
-        notes=[redacted(url), text],
+        notes=[redacted(url), _without_credentials(text)],
         help="check the connection and that the channel still has this file; if it is gone, solve again (`smelt lock`)",
     )
 

@@ -9,12 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from smelt.config.network import Network
 from smelt.errors import InstallError, NotSupportedError
 from smelt.fs import remove_tree
 from smelt.install.pypi_prefix import InstalledDistribution, claim, damage, installed_distributions, remove
 from smelt.manifest.pypi import PypiOptions
 from smelt.solve.pypi_distribution import Distribution, pylock_text
-from smelt.solve.pypi_input import index_arguments, isolation_arguments
+from smelt.solve.pypi_input import index_addresses, index_arguments, isolation_arguments
 from smelt.solve.pypi_project import project_files
 from smelt.solve.pypi_uv import UvFailed, run_uv
 from smelt.types import CondaRecord, current_platform, digest_json, sha256_file
@@ -31,6 +32,7 @@ class PypiInstall:
     options: PypiOptions = field(default_factory=PypiOptions)
     root: Path = field(default_factory=Path)
     environment: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    network: Network = field(default_factory=Network)
 
     def keys(self) -> dict[str, str]:
         """What tells one content of a package from another, by name."""
@@ -160,7 +162,13 @@ def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribu
             # what uv built of a project's folder before may be of other files with the same times
             *(word for each in distributions if each.folder is not None for word in ("--refresh-package", each.name)),
         ]
-        run_uv(command, folder=folder, environment=_environment(prefix, wanted))
+        run_uv(
+            command,
+            folder=folder,
+            environment=_environment(prefix, wanted),
+            network=wanted.network,
+            addresses=index_addresses(wanted.options),
+        )
     except UvFailed as error:
         raise _explained(error.text, distributions) from error
     finally:

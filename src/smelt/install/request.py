@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from smelt.config.network import Network
 from smelt.types import CondaRecord, VirtualPackage
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class InstallRequest:
     nothing is to be done. ``refused_links``: ``symbolic``, ``hard`` or ``ref`` links that must not be used.
     ``virtual_packages``, ``requirements`` (specs of virtual packages that the records depend on) and
     ``manifest_path`` are only written down, for tools that know the reference's layout.
-    ``pypi``: what is installed after the conda packages.
+    ``pypi``: what is installed after the conda packages. ``network``: how channels are reached.
     """
 
     prefix: Path
@@ -41,6 +42,7 @@ class InstallRequest:
     cache: Path | None = None
     refused_links: frozenset[str] = frozenset()
     pypi: PypiInstall | None = None
+    network: Network = field(default_factory=Network)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

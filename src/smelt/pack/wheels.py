@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from smelt.config.network import Network
 from smelt.errors import NotSupportedError, PackError
 from smelt.fs import hold, remove_tree, smelt_cache
 from smelt.install.packages import redacted
 from smelt.lock.pypi_source import parse_git
 from smelt.manifest.pypi import PypiOptions
 from smelt.solve.pypi_distribution import Distribution
-from smelt.solve.pypi_input import index_arguments, isolation_arguments
+from smelt.solve.pypi_input import index_addresses, index_arguments, isolation_arguments
 from smelt.solve.pypi_uv import UvFailed, run_uv
 from smelt.types import digest_json
 
@@ -44,6 +45,7 @@ class WheelBuild:
     options: PypiOptions
     root: Path
     environment: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    network: Network = field(default_factory=Network)
 
 
 def build_wheel(distribution: Distribution, how: WheelBuild) -> Path:
@@ -88,7 +90,13 @@ def _build(distribution: Distribution, how: WheelBuild, folder: Path) -> Path:
     ]
     variables = {"SOURCE_DATE_EPOCH": _EPOCH, **how.environment}
     try:
-        run_uv(command, folder=folder, environment=variables)
+        run_uv(
+            command,
+            folder=folder,
+            environment=variables,
+            network=how.network,
+            addresses=index_addresses(how.options),
+        )
     except UvFailed as error:
         raise PackError(
             f"the PyPI package {distribution.name} cannot be built into a wheel",

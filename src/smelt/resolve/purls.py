@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
+from smelt.config.network import Network
 from smelt.errors import ChannelError, ManifestError
 from smelt.lock.purls import is_conda_forge, is_python_package
 from smelt.manifest.pypi import normalize_pypi_name
@@ -29,7 +30,8 @@ Names = Mapping[str, tuple[str, ...]]
 class PurlMapper:
     """Gives records their package URLs. Mapping files are read once."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, network: Network | None = None) -> None:
+        self._offline = network is not None and network.offline
         self._disabled = workspace.conda_pypi_map is False
         self._entries: dict[str, object] = {}
         self._root = workspace.root
@@ -69,6 +71,8 @@ class PurlMapper:
     def _read(self, location: str) -> Names:
         try:
             if location.startswith(("http://", "https://")):
+                if self._offline:
+                    raise OSError("smelt is offline")
                 request = urllib.request.Request(location, headers={"User-Agent": "smelt"})
                 with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
                     text = cast("bytes", answer.read())

@@ -6,10 +6,11 @@ import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from smelt.config.network import Network
 from smelt.errors import Label, ManifestError, NotSupportedError, SmeltError, SolveError
 from smelt.lock.model import Lock, PypiPackage
 from smelt.lock.purls import identities
@@ -40,6 +41,7 @@ class PypiSolver:
     unlock: Collection[str] | None
     provide: ProvidePython | None
     mapper: PurlMapper
+    network: Network = field(default_factory=Network)
 
     async def complete(self, solution: Solution, members: Sequence[EffectiveEnvironment]) -> Solution:
         """``solution`` with the PyPI packages of ``members``, and with package URLs of its conda packages.
@@ -89,6 +91,7 @@ class PypiSolver:
             locked=self._locked(members),
             strategy=first.solve_strategy,
             exclude_newer=_moment(first.exclude_newer, now),
+            network=self.network,
             package_cutoffs={name: _moment(text, now) or "" for name, text in first.pypi_package_cutoffs.items()},
         )
         isolated = request.options.no_build_isolation == ()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smelt.build.metadata import finalize
+from smelt.config.network import Network
 from smelt.errors import ErrorGroup, SmeltError, SolveError, SourceError
 from smelt.resolve.cycles import check_cycles
 from smelt.resolve.explanation import Explainer
@@ -38,12 +39,18 @@ class _Expansion:
 class SourceSolver:
     """Solves goals for one workspace; equal solves and expansions are done once."""
 
-    def __init__(self, loader: PackageLoader, solver: CondaSolver, locked: LockedInputs | None = None) -> None:
+    def __init__(
+        self,
+        loader: PackageLoader,
+        solver: CondaSolver,
+        locked: LockedInputs | None = None,
+        network: Network | None = None,
+    ) -> None:
         self.loader = loader
         self.explainer = Explainer(loader, solver)
         self._solver = solver
         self._locked = locked or LockedInputs()
-        self._exports = RunExportsSource()
+        self._exports = RunExportsSource(network)
         self._matcher = RattlerMatcher()
         self._expanded: dict[object, asyncio.Task[Candidate | Infeasible]] = {}
 

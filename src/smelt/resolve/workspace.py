@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from smelt.config.network import Network
 from smelt.errors import ErrorGroup, Label, ManifestError, NotSupportedError, SmeltError, SolveError
 from smelt.lock.model import Lock
 from smelt.resolve.locked import LockBuilder
@@ -28,7 +29,8 @@ class ResolveRequest:
 
     ``keep``: environment × platform pairs whose part of ``old`` still fits and is taken over as it is.
     ``unlock``: names of packages that need not stay at their locked version; None unlocks all.
-    ``provide_python``: installs a Python where PyPI packages have to be built for their metadata.
+    ``provide_python``: installs a Python where PyPI packages have to be built for their metadata. ``network``: how
+    channels and indexes are reached.
     """
 
     workspace: Workspace
@@ -36,6 +38,7 @@ class ResolveRequest:
     keep: frozenset[Pair] = frozenset()
     unlock: Collection[str] | None = ()
     provide_python: ProvidePython | None = None
+    network: Network = field(default_factory=Network)
 
 
 async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
@@ -48,10 +51,18 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     check_supported(workspace)
     solver = SourceSolver(
         PackageLoader(workspace, request.old, request.unlock),
-        CondaSolver(),
+        CondaSolver(network=request.network),
         LockedInputs.from_lock(request.old, request.unlock),
+        request.network,
     )
-    pypi = PypiSolver(workspace, request.old, request.unlock, request.provide_python, PurlMapper(workspace))
+    pypi = PypiSolver(
+        workspace,
+        request.old,
+        request.unlock,
+        request.provide_python,
+        PurlMapper(workspace, request.network),
+        request.network,
+    )
     builder = LockBuilder(workspace)
     jobs: list[tuple[tuple[EffectiveEnvironment, ...], asyncio.Task[Solution]]] = []
     for group in solve_groups(workspace):

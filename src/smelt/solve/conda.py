@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smelt.config.network import Network
 from smelt.errors import ChannelError, SolveError
 from smelt.fs import cache_root
 from smelt.solve.cutoff import parse_cutoff
+from smelt.solve.network import gateway
 from smelt.solve.records import from_rattler, to_rattler
 from smelt.solve.request import SOURCE_CHANNEL, SolveRequest
 from smelt.types import NOARCH, CondaRecord, VirtualPackage
@@ -43,17 +45,16 @@ class CondaSolver:
     Make one for each command: a gateway keeps what it has read in memory and does not see later changes.
     """
 
-    def __init__(self, cache: Path | None = None) -> None:
+    def __init__(self, cache: Path | None = None, network: Network | None = None) -> None:
         self._cache = cache or cache_root()
+        self._network = network or Network()
         self._gateway: Gateway | None = None
         self._answers: dict[SolveRequest, asyncio.Task[tuple[CondaRecord, ...]]] = {}
 
     def gateway(self) -> Gateway:
         """The shared gateway, made at the first use."""
         if self._gateway is None:
-            from rattler import Gateway
-
-            self._gateway = Gateway(cache_dir=self._cache / "repodata")
+            self._gateway = gateway(self._network, self._cache)
         return self._gateway
 
     async def solve(self, request: SolveRequest) -> tuple[CondaRecord, ...]:

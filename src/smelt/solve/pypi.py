@@ -18,6 +18,7 @@ from smelt.manifest.pypi import normalize_pypi_name
 from smelt.solve.pypi_distribution import Distribution, from_pylock
 from smelt.solve.pypi_input import (
     PROJECT,
+    index_addresses,
     option_arguments,
     platform_environment,
     preferences_text,
@@ -70,6 +71,8 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
                 [*command, "--format", "pylock.toml", "--output-file", "pylock.toml"],
                 folder=folder,
                 environment=environment,
+                network=request.network,
+                addresses=index_addresses(request.options),
             )
             packages = _packages(output)
             indexes = _indexes(command, request, packages, folder, environment)
@@ -153,7 +156,13 @@ def _indexes(
     output = folder / "requirements.txt"
     output.write_text("".join(f"{each['name']}=={each['version']}\n" for each in fetched), encoding="utf-8")
     form = ("--format", "requirements.txt", "--no-annotate", "--emit-index-annotation")
-    run_uv([*command, *form, "--output-file", output.name], folder=folder, environment=environment)
+    run_uv(
+        [*command, *form, "--output-file", output.name],
+        folder=folder,
+        environment=environment,
+        network=request.network,
+        addresses=index_addresses(options),
+    )
     text = output.read_text(encoding="utf-8")
     found = re.findall(r"^([A-Za-z0-9][\w.-]*)==[^\n]*\n\s+# from (\S+)$", text, re.MULTILINE)
     return {normalize_pypi_name(name): plain_index(url) for name, url in found}

@@ -205,6 +205,12 @@ def index_arguments(options: PypiOptions, root: Path) -> list[str]:
     return arguments
 
 
+def index_addresses(options: PypiOptions) -> tuple[str, ...]:
+    """The addresses of ``options`` that packages are looked for at."""
+    links = (text for kind, text in options.find_links if kind == "url")
+    return (*((options.index_url,) if options.index_url is not None else ()), *options.extra_index_urls, *links)
+
+
 def platform_arguments(platform: PypiPlatform) -> list[str]:
     """``--python-platform``. Raises NotSupportedError."""
     if platform.free_threaded:

@@ -30,7 +30,7 @@ from smelt.errors import SolveError
 from smelt.fs import smelt_cache, write_text
 from smelt.manifest.pypi import normalize_pypi_name
 from smelt.solve.pypi_distribution import Distribution, pylock_text
-from smelt.solve.pypi_input import isolation_arguments, platform_arguments, platform_environment
+from smelt.solve.pypi_input import index_addresses, isolation_arguments, platform_arguments, platform_environment
 from smelt.solve.pypi_project import read_project
 from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.solve.pypi_uv import UvFailed, run_uv
@@ -102,6 +102,8 @@ def _from_wheel(path: Path) -> str | None:
 
 def _fetch(url: str, request: PypiSolveRequest) -> str | None:
     """A metadata file; None where the index has none or does not give it to us (uv will be asked then)."""
+    if request.network.offline:
+        return None
     parts = urlsplit(url.partition("#")[0])
     plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     message = urllib.request.Request(plain, headers={"User-Agent": "smelt", **_authorization(url, request)})
@@ -148,7 +150,13 @@ def _with_uv(distributions: Sequence[Distribution], request: PypiSolveRequest) -
         command = ["pip", "install", "--quiet", "--no-deps", "--target", str(folder / "target")]
         command += ["--preview-features", "pylock", "--requirements", "pylock.toml", *_python(request)]
         try:
-            run_uv(command, folder=folder, environment=platform_environment(request.platform))
+            run_uv(
+                command,
+                folder=folder,
+                environment=platform_environment(request.platform),
+                network=request.network,
+                addresses=index_addresses(request.options),
+            )
         except UvFailed as error:
             names = ", ".join(each.name for each in distributions)
             raise SolveError(

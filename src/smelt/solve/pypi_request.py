@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from smelt.config.network import Network
 from smelt.lock.model import PypiPackage
 from smelt.lock.purls import PypiIdentity
 from smelt.lock.pypi_platform import PypiPlatform
@@ -20,7 +21,7 @@ class PypiSolveRequest:
     ``requirements``: those whose markers hold. ``installed``: what conda packages count as; their versions do not move
     and nothing is fetched for them. ``locked``: packages to stay with where they still fit. ``root``: of the workspace;
     paths are relative to it. ``interpreter``: a Python to build with. ``exclude_newer``: RFC 3339 time stamps,
-    ``package_cutoffs`` by name.
+    ``package_cutoffs`` by name. ``network``: how indexes are reached.
     """
 
     requirements: tuple[PypiRequirement, ...]
@@ -33,3 +34,4 @@ class PypiSolveRequest:
     exclude_newer: str | None = None
     package_cutoffs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     interpreter: Path | None = None
+    network: Network = field(default_factory=Network)

@@ -7,12 +7,14 @@ import re
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from smelt.config.network import Network
 from smelt.errors import SolveError
 from smelt.fs import cache_root
+from smelt.solve.network import uv_variables
 
 _FINDING = threading.Lock()
 _NOISE = ("warning: The requested Python", "warning: The `--pylock`", "Using Python ", "Using CPython ")
@@ -44,13 +46,24 @@ class UvFailed(Exception):
         self.text = text
 
 
-def run_uv(arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None) -> str:
+def run_uv(
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    network: Network | None = None,
+    addresses: Iterable[str] = (),
+) -> str:
     """What uv prints to its standard output, run in ``folder``. Raises UvFailed.
 
+    ``network``: what the settings say; the user's own ``UV_*`` variables go before it. ``addresses``: of the indexes.
     The user's configuration of uv (``uv.toml``, ``UV_*``, netrc, keyring) holds; its cache is ``uv-cache`` in ours.
     """
+    network = network or Network()
     variables = {
+        **uv_variables(network, addresses),
         **os.environ,
+        **({"UV_OFFLINE": "1"} if network.offline else {}),
         "UV_PYTHON_DOWNLOADS": "never",
         "NO_COLOR": "1",
         **(environment or {}),

@@ -11,7 +11,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from smelt.config.network import Network
 from smelt.errors import ChannelError
+from smelt.solve.network import client, redacted
 from smelt.types import CondaRecord, RunExports
 
 
@@ -21,7 +23,8 @@ class RunExportsSource:
     What was found is remembered for the life of the object.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network | None = None) -> None:
+        self._network = network or Network()
         self._tables: dict[str, asyncio.Task[dict[str, Any] | None]] = {}
         self._found: dict[str, asyncio.Task[RunExports]] = {}
         self._client: Any = None
@@ -71,11 +74,13 @@ class RunExportsSource:
             except Exception as error:
                 if _is_missing(error):
                     return None
-                raise ChannelError(f"cannot read {url}", code="channel-unreachable", notes=[str(error)]) from error
+                raise ChannelError(
+                    f"cannot read {redacted(url)}", code="channel-unreachable", notes=[redacted(str(error))]
+                ) from error
         try:
             return json.loads(text)
         except ValueError as error:
-            raise ChannelError(f"{url} is not JSON", code="channel-broken", notes=[str(error)]) from error
+            raise ChannelError(f"{redacted(url)} is not JSON", code="channel-broken", notes=[str(error)]) from error
 
     async def _from_archive(self, record: CondaRecord) -> RunExports:
         from rattler.package_streaming import PackageArchive
@@ -92,15 +97,13 @@ class RunExportsSource:
             raise ChannelError(
                 f"cannot read the run-exports of {record.file_name}",
                 code="channel-unreachable",
-                notes=[f"{record.url}: {error}"],
+                notes=[redacted(f"{record.url}: {error}")],
             ) from error
         return RunExports.from_dict(exports)
 
     def _http(self) -> Any:
         if self._client is None:
-            from rattler import Client
-
-            self._client = Client()
+            self._client = client(self._network)
         return self._client
 
 
