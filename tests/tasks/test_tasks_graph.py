@@ -264,3 +264,34 @@ def test_cwd_and_clean_env(tmp_path: Path) -> None:
     model = workspace(tmp_path, '[tasks]\na = { cmd = "x", cwd = "sub/../scripts", clean-env = true }\n')
     task = plan(model, "a").tasks[0]
     assert (task.cwd, task.clean_env) == (tmp_path / "scripts", True)
+
+
+def test_arguments_of_dependencies_by_place_and_by_name(tmp_path: Path) -> None:
+    """Positional ones first, named ones in any order, defaults fill the gaps; what does not fit is said."""
+    base = """
+[tasks.base]
+cmd = "echo {{ one }} {{ two }} {{ three }}"
+args = ["one", { arg = "two", default = "2" }, { arg = "three", default = "3" }]
+[tasks]
+"""
+
+    def command(arguments: str) -> str:
+        model = workspace(tmp_path, f'{base}go = {{ depends-on = [{{ task = "base", args = {arguments} }}] }}\n')
+        return plan(model, "go").tasks[0].command
+
+    assert command('["a", { three = "c" }]') == "echo a 2 c"
+    assert command('[{ two = "b" }, { one = "a" }]') == "echo a b 3"
+    for arguments, message in (
+        ('["a", { four = "d" }]', "'four' does not exist"),
+        ('[{ two = "b" }, "a"]', "Positional argument 'a' found after named argument"),
+        ('[{ two = "b" }]', "no value provided for argument 'one'"),
+        ('["a", { one = "b" }]', "argument 'one' of task base is given twice"),
+        ('["a", "b", "c", "d"]', "more arguments than expected: 'd'"),
+    ):
+        with pytest.raises(TaskError, match=message):
+            command(arguments)
+
+
+def test_words_begin_where_minijinja_says(tmp_path: Path) -> None:
+    model = workspace(tmp_path, "[tasks.t]\ncmd = \"echo {{ x | title }}\"\nargs = ['x']\n")
+    assert plan(model, "t", "'hELLO wORLD' a-b").tasks[0].command == "echo 'Hello World' A-B"

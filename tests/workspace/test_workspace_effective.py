@@ -147,8 +147,8 @@ def test_tasks(tmp_path: Path) -> None:
     ]
     assert task.default_environment == "e"
     first, second = task.depends_on
-    assert (first.task, first.args, first.arguments) == ("b", (), None)
-    assert (second.task, second.environment, dict(second.args)) == ("c", "e", {"k": "v"})  # pyright: ignore[reportArgumentType, reportCallIssue]
+    assert (first.task, first.arguments) == ("b", None)
+    assert (second.task, second.environment, second.arguments) == ("c", "e", (("k", "v"),))
     alias = workspace.effective["e", "linux-64"].tasks["b"]
     assert alias.cmd is None
     assert alias.depends_on[0].arguments == ("1", ("n", "2"))

@@ -44,7 +44,7 @@ def platform_for(workspace: Workspace, environment: str, wanted: str | None = No
             return _suitable(found)
         listed = ", ".join(p.name for p in platforms) or "no platform"
         raise UnknownNameError(
-            f"environment `{environment}` has no platform `{wanted}`",
+            f"platform '{wanted}' is not part of environment '{environment}'",
             code="unknown-platform",
             help=f"it has {listed}",
         )
@@ -58,6 +58,17 @@ def platform_for(workspace: Workspace, environment: str, wanted: str | None = No
         if not (effective.dependencies or effective.pypi_dependencies):
             return platform
     raise _unsupported(environment, here, platforms)
+
+
+def chosen_platforms(workspace: Workspace) -> dict[str, str]:
+    """For environments that have several platforms which this machine could be, the one that it is."""
+    found: dict[str, str] = {}
+    here = current_platform()
+    for name in workspace.environments:
+        fitting = [platform for platform in workspace.platforms_of(name) if platform.subdir == here]
+        if len(fitting) > 1:
+            found[name] = _suitable(fitting).name
+    return found
 
 
 def require_platform(workspace: Workspace, environment: str) -> None:

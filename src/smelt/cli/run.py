@@ -58,7 +58,7 @@ def separate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Run a task with what it depends on, or a command."""
     from smelt.api.installing import InstallOptions
-    from smelt.api.platforms import active_environment
+    from smelt.api.platforms import active_environment, chosen_platforms
     from smelt.tasks.cache import TaskCache
     from smelt.tasks.graph import plan_tasks
     from smelt.tasks.model import TaskRequest
@@ -85,7 +85,13 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         templated=arguments.templated,
     )
     choose = _chooser(terminal) if terminal.err.isatty() and sys.stdin.isatty() else None
-    scope = task_scope(workspace.model, environment=asked, platform=arguments.platform, choose=choose)
+    scope = task_scope(
+        workspace.model,
+        environment=asked,
+        platform=arguments.platform,
+        installed=chosen_platforms(workspace.model),
+        choose=choose,
+    )
     plan = plan_tasks(request, scope)
     install = not (arguments.no_install or arguments.as_is or arguments.dry_run)
     if install:

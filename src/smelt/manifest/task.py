@@ -230,7 +230,7 @@ def _read_arguments(table: Table) -> tuple[TomlTaskArgument, ...]:
         if argument.default is None and any(other.default is not None for other in found):
             problems.error(
                 "value",
-                f"the argument `{argument.name}` needs a default",
+                f"default value required after previous arguments with defaults: `{argument.name}` needs one",
                 problems.value(at),
                 help="an argument before it has one, and arguments are given in order",
             )
@@ -272,5 +272,8 @@ def _argument_problem(name: str) -> str | None:
     if name == "pixi":
         return "an argument cannot be called `pixi`: templates know the workspace under this name"
     if "-" in name:
-        return f"`{name}` cannot name an argument: templates would read the `-` as minus"
+        return (
+            f"'{name}' is not a valid argument name since it contains the character '-', "
+            "which templates would read as minus"
+        )
     return None if name else "the name of an argument cannot be empty"

@@ -128,13 +128,14 @@ class _Planner:
                 help=_did_you_mean(name, self._scope.tasks(environment or node.environment)),
             )
         what = f"the arguments of '{name}', which '{node.task.name}' depends on"
-        given: tuple[str, ...] | dict[str, str]
-        if isinstance(dependency.args, Mapping):
-            given = {
-                key: render(value, context, what=what, place=node.task.place) for key, value in dependency.args.items()
-            }
-        else:
-            given = tuple(render(value, context, what=what, place=node.task.place) for value in dependency.args)
+
+        def rendered(text: str) -> str:
+            return render(text, context, what=what, place=node.task.place)
+
+        given = [
+            rendered(each) if isinstance(each, str) else (each[0], rendered(each[1]))
+            for each in dependency.arguments or ()
+        ]
         found_environment, task = found
         return _Node(found_environment, task, merge_arguments(task, given))
 
@@ -217,48 +218,50 @@ def _typed_on_command_line(task: Task, words: Sequence[str]) -> ArgumentValues:
             labels=_labels(task),
             help="use `--` to separate task arguments from extra passthrough arguments",
         )
-    merged = merge_arguments(task, tuple(given))
+    merged = merge_arguments(task, given)
     return ArgumentValues(typed=merged.typed, extra=(*merged.extra, *extra))
 
 
-def merge_arguments(task: Task, given: tuple[str, ...] | Mapping[str, str]) -> ArgumentValues:
-    """The values of a task's arguments: given by place or by name, else the defaults. Raises TaskError.
+def merge_arguments(task: Task, given: Sequence[str | tuple[str, str]]) -> ArgumentValues:
+    """The values of a task's arguments: given by place, then by name, else the defaults. Raises TaskError.
 
     A task without declared arguments gets all of them passed on.
     """
     if not task.args:
-        if isinstance(given, tuple):
-            return ArgumentValues(extra=given)
-        return ArgumentValues(extra=tuple(f"{name}={value}" for name, value in given.items()))
-    named: Mapping[str, str] = {} if isinstance(given, tuple) else given
-    placed = given if isinstance(given, tuple) else ()
+        return ArgumentValues(extra=tuple(each if isinstance(each, str) else "=".join(each) for each in given))
     known = [argument.name for argument in task.args]
-    for name in named:
+    named: dict[str, str] = {}
+    placed: list[str] = []
+    for each in given:
+        if isinstance(each, str):
+            if named:
+                raise _wrong(task, f"Positional argument '{each}' found after named argument for task {task.name}")
+            if len(placed) == len(known):
+                raise _wrong(task, f"task '{task.name}' received more arguments than expected: '{each}'")
+            placed.append(each)
+            continue
+        name, value = each
         if name not in known:
-            raise TaskError(
-                f"named argument '{name}' does not exist for task {task.name}",
-                code="task-arguments",
-                labels=_labels(task),
-                help=_did_you_mean(name, known),
+            raise _wrong(
+                task, f"named argument '{name}' does not exist for task {task.name}", _did_you_mean(name, known)
             )
+        if name in named or name in known[: len(placed)]:
+            raise _wrong(task, f"argument '{name}' of task {task.name} is given twice")
+        named[name] = value
     values: dict[str, str] = {}
     for index, argument in enumerate(task.args):
         value = named.get(argument.name, placed[index] if index < len(placed) else argument.default)
         choices = f", choose from: {', '.join(argument.choices)}" if argument.choices else ""
         if value is None:
-            raise TaskError(
-                f"no value provided for argument '{argument.name}' of task '{task.name}'{choices}",
-                code="task-arguments",
-                labels=_labels(task),
-            )
+            raise _wrong(task, f"no value provided for argument '{argument.name}' of task '{task.name}'{choices}")
         if argument.choices and value not in argument.choices:
-            raise TaskError(
-                f"got '{value}' for argument '{argument.name}' of task '{task.name}'{choices}",
-                code="task-arguments",
-                labels=_labels(task),
-            )
+            raise _wrong(task, f"got '{value}' for argument '{argument.name}' of task '{task.name}'{choices}")
         values[argument.name] = value
     return ArgumentValues(typed=values)
+
+
+def _wrong(task: Task, message: str, help: str | None = None) -> TaskError:
+    return TaskError(message, code="task-arguments", labels=_labels(task), help=help)
 
 
 def _labels(task: Task) -> list[Label]:

@@ -76,6 +76,17 @@ def task_scope(
             platforms[name] = chosen
         if fitting:
             runnable.add(name)
+    if (
+        platform is not None
+        and (environment or DEFAULT) not in platforms
+        and (environment is not None or not platforms)
+    ):
+        name = environment or DEFAULT
+        raise UnknownNameError(
+            f"platform '{platform}' is not part of environment '{name}'",
+            code="unknown-platform",
+            help=f"it has {', '.join(each.name for each in workspace.platforms_of(name)) or 'no platform'}",
+        )
     return TaskScope(
         workspace=workspace,
         platforms=platforms,

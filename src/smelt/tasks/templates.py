@@ -89,11 +89,22 @@ def _environment() -> SandboxedEnvironment:
         "lines": str.splitlines,
         "split": _split,
         "startswith": str.startswith,
+        "title": _title,
     }
     tests: dict[str, Callable[..., object]] = {"startingwith": str.startswith, "endingwith": str.endswith}
     cast("dict[str, Callable[..., object]]", environment.filters).update(filters)
     cast("dict[str, Callable[..., object]]", environment.tests).update(tests)
     return environment
+
+
+def _title(text: object) -> str:
+    """MiniJinja's: a word begins after white space or any punctuation, quotes too; Jinja2's stops at fewer marks."""
+    found: list[str] = []
+    inside = False
+    for character in str(text):
+        found.append(character.lower() if inside else character.upper())
+        inside = not (character.isspace() or (character.isascii() and not character.isalnum()))
+    return "".join(found)
 
 
 def _split(text: str, separator: str | None = None, most: int = -1) -> list[str]:

@@ -255,15 +255,7 @@ def task_of(task: TomlTask, feature: str, place: object) -> Task:
 
 
 def _task_dependency(dependency: TomlTaskDependency) -> TaskDependency:
-    arguments = dependency.arguments or ()
-    named = {each[0]: each[1] for each in arguments if isinstance(each, tuple)}
-    positional = tuple(each for each in arguments if isinstance(each, str))
-    return TaskDependency(
-        task=dependency.task,
-        args=MappingProxyType(named) if named and not positional else positional,
-        environment=dependency.environment,
-        arguments=dependency.arguments,
-    )
+    return TaskDependency(task=dependency.task, environment=dependency.environment, arguments=dependency.arguments)
 
 
 def default_name(environment: str) -> str:

@@ -59,12 +59,10 @@ class Activation:
 class TaskDependency:
     """One entry of ``depends-on``.
 
-    ``args``: positional texts, or by name if all are named. ``arguments``: exactly what is written, positional
-    texts and (name, text) pairs in order; None if nothing is said.
+    ``arguments``: positional texts and (name, text) pairs, in order; None if nothing is said.
     """
 
     task: str
-    args: tuple[str, ...] | Mapping[str, str] = ()
     environment: str | None = None
     arguments: tuple[str | tuple[str, str], ...] | None = None
 
