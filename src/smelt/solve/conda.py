@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +14,11 @@ from smelt.config.network import Network
 from smelt.errors import ChannelError, SolveError
 from smelt.fs import cache_root
 from smelt.solve.cutoff import parse_cutoff
-from smelt.solve.network import gateway
+from smelt.solve.network import gateway, redacted
+from smelt.solve.offline import AtHand, LocalPart, local_parts
 from smelt.solve.records import from_rattler, to_rattler
 from smelt.solve.request import SOURCE_CHANNEL, SolveRequest
-from smelt.types import NOARCH, CondaRecord, VirtualPackage
+from smelt.types import NOARCH, CondaRecord, VirtualPackage, current_platform
 
 if TYPE_CHECKING:
     from rattler import Gateway, GenericVirtualPackage, PackageName, RepoDataRecord, Subdir
@@ -49,6 +52,7 @@ class CondaSolver:
         self._cache = cache or cache_root()
         self._network = network or Network()
         self._gateway: Gateway | None = None
+        self._gate = asyncio.Semaphore(self._network.solves or os.cpu_count() or 1)
         self._answers: dict[SolveRequest, asyncio.Task[tuple[CondaRecord, ...]]] = {}
 
     def gateway(self) -> Gateway:
@@ -70,16 +74,65 @@ class CondaSolver:
         return await asyncio.shield(task)
 
     async def _solve(self, request: SolveRequest) -> tuple[CondaRecord, ...]:
-        import rattler
-        from rattler import exceptions
-
         candidates = tuple(
             replace(record, channel=SOURCE_CHANNEL, timestamp=len(request.candidates) - index)
             for index, record in enumerate(request.candidates)
         )
-        from_source = sorted({record.name for record in candidates})
+        own = [Candidates(candidates)] if candidates else []
+        try:
+            solved = await self._ask([*own, *request.channels], request)
+        except SolveError as error:
+            if self._restricts(request):
+                error.notes = (
+                    *error.notes,
+                    "smelt is offline: only what is in the cache of package lists was looked at",
+                )
+            raise
+        if self._restricts(request):
+            at_hand = AtHand(self._cache)
+            missing = at_hand.missing([each for each in solved if each.channel != SOURCE_CHANNEL])
+            if missing:
+                solved = await self._ask_local(own, request, at_hand, missing)
+        by_build = {(record.name, record.version, record.build): record for record in request.candidates}
+        records: list[CondaRecord] = []
+        for record in solved:
+            candidate = by_build.get((record.name, record.version, record.build))
+            records.append(candidate if candidate is not None and record.channel == SOURCE_CHANNEL else record)
+        return tuple(sorted(records, key=lambda record: record.name))
+
+    def _restricts(self, request: SolveRequest) -> bool:
+        """What is solved for other platforms is not going to be installed here."""
+        return self._network.offline and request.subdir == current_platform()
+
+    async def _ask_local(
+        self, own: Sequence[Candidates], request: SolveRequest, at_hand: AtHand, missing: Sequence[str]
+    ) -> list[CondaRecord]:
+        """The best of what is at hand, where the best of all (of which ``missing`` is not cached) is not."""
+        from rattler import exceptions
+
+        reach = [*request.specs, *(spec for each in request.candidates for spec in each.depends)]
+        try:
+            parts = await local_parts(
+                self.gateway(), request, [match_spec(spec) for spec in dict.fromkeys(reach)], at_hand
+            )
+            return await self._ask([*own, *parts], request)
+        except SolveError as error:
+            raise SolveError(
+                f"cannot solve the requirements for {request.subdir} with what is on this machine",
+                code="offline",
+                notes=[*error.notes, f"not in the package cache: {', '.join(missing)}"],
+                help="smelt is offline: run the command once with the network (without `--offline`)",
+            ) from error
+        except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
+            raise channel_error(error, request.channels) from error
+
+    async def _ask(self, sources: Sequence[Candidates | LocalPart | str], request: SolveRequest) -> list[CondaRecord]:
+        """rattler's answer. Raises SolveError, ChannelError."""
+        import rattler
+        from rattler import exceptions
+
+        from_source = sorted({record.name for record in request.candidates})
         constraints = [*request.constraints, *(f'{name}[channel="{SOURCE_CHANNEL}"]' for name in from_source)]
-        sources = [*((Candidates(candidates),) if candidates else ()), *request.channels]
         priority = (
             rattler.ChannelPriority.Disabled
             if request.channel_priority == "disabled"
@@ -87,32 +140,28 @@ class CondaSolver:
         )
         try:
             cutoff = parse_cutoff(request.exclude_newer) if request.exclude_newer else None
-            solved = await rattler.solve(
-                sources=sources,
-                specs=[match_spec(spec) for spec in request.specs],
-                constraints=[match_spec(spec) for spec in constraints],
-                gateway=self.gateway(),
-                platforms=[request.subdir, NOARCH],  # pyright: ignore[reportArgumentType]
-                locked_packages=[to_rattler(record) for record in request.locked],
-                virtual_packages=[to_generic(package) for package in request.virtual_packages],
-                channel_priority=priority,
-                strategy=request.strategy,  # pyright: ignore[reportArgumentType]
-                exclude_newer=cutoff,
-                # candidates and local channels may have no time stamps
-                timestamp_policy="allow-missing",
-            )
+            async with self._gate:
+                solved = await rattler.solve(
+                    sources=sources,
+                    specs=[match_spec(spec) for spec in request.specs],
+                    constraints=[match_spec(spec) for spec in constraints],
+                    gateway=self.gateway(),
+                    platforms=[request.subdir, NOARCH],  # pyright: ignore[reportArgumentType]
+                    locked_packages=[to_rattler(record) for record in request.locked],
+                    virtual_packages=[to_generic(package) for package in request.virtual_packages],
+                    channel_priority=priority,
+                    strategy=request.strategy,  # pyright: ignore[reportArgumentType]
+                    exclude_newer=cutoff,
+                    # candidates and local channels may have no time stamps
+                    timestamp_policy="allow-missing",
+                )
         except exceptions.SolverError as error:
             raise SolveError(
                 f"cannot solve the requirements for {request.subdir}", notes=[explanation(str(error))]
             ) from error
         except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
             raise channel_error(error, request.channels) from error
-        by_build = {(record.name, record.version, record.build): record for record in request.candidates}
-        records: list[CondaRecord] = []
-        for record in map(from_rattler, solved):
-            candidate = by_build.get((record.name, record.version, record.build))
-            records.append(candidate if candidate is not None and record.channel == SOURCE_CHANNEL else record)
-        return tuple(sorted(records, key=lambda record: record.name))
+        return [from_rattler(record) for record in solved]
 
 
 def match_spec(text: str):
@@ -153,13 +202,31 @@ def explanation(text: str) -> str:
 
 
 def channel_error(error: Exception, channels: Sequence[str]) -> ChannelError:
-    """What went wrong with a channel, naming it."""
-    text = str(error).strip()
-    named = [channel for channel in channels if channel.rstrip("/") in text]
-    where = ", ".join(named or channels)
+    """What went wrong with a channel, naming it, without credentials."""
+    text = redacted(str(error).strip())
+    named = [shown for channel in channels if (shown := redacted(channel)).rstrip("/") in text]
+    where = ", ".join(named or map(redacted, channels))
+    if "no usable repodata cache" in text:
+        return ChannelError(
+            f"smelt is offline, and the package lists of {where} are not in the cache",
+            code="offline",
+            notes=[text],
+            help="run the command once with the network (without `--offline`): what it fetches stays in the cache",
+        )
     return ChannelError(
         f"cannot read the package lists of {where}",
         code="channel-unreachable",
         notes=[text],
-        help="check that the channel exists and can be reached, and its spelling in `channels`",
+        help=_advice(text),
     )
+
+
+def _advice(text: str) -> str:
+    """What to do about an answer of a channel, as far as its words tell."""
+    if re.search(r"\b40[13]\b", text):
+        return "it wants credentials, or others: see `authentication-override-file` and RATTLER_AUTH_FILE"
+    if "certificate" in text:
+        return "see `tls-root-certs`, SSL_CERT_FILE, and the certificate of the channel"
+    if re.search(r"\b(5\d\d|429)\b", text) or "timed out" in text:
+        return "the server has trouble: try again later, or use a mirror (`mirrors` of the configuration)"
+    return "check that the channel exists and can be reached, and its spelling in `channels`"

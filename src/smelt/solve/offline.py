@@ -1,0 +1,71 @@
+"""Solving with nothing but what is on this machine.
+
+A package is at hand if its channel is a folder or if it is in the package cache; by name, version and build, as the
+reference has it: the cache does not say from which channel an entry came.
+Source: the reference's page "The Configuration of Pixi Itself", "offline".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smelt.solve.request import SolveRequest
+from smelt.types import NOARCH, CondaRecord
+
+if TYPE_CHECKING:
+    from rattler import Gateway, MatchSpec, PackageName, RepoDataRecord, Subdir
+
+
+class AtHand:
+    """What the package cache holds, as it was when this was made."""
+
+    def __init__(self, cache: Path) -> None:
+        packages = cache / "pkgs"
+        self._entries = {path.name for path in packages.iterdir()} if packages.is_dir() else set[str]()
+
+    def holds(self, *, name: str, version: str, build: str, url: str) -> bool:
+        """Whether a package can be installed without the network."""
+        return url.startswith("file:") or f"{name}-{version}-{build}" in self._entries
+
+    def missing(self, records: Sequence[CondaRecord]) -> list[str]:
+        """Those of ``records`` that would have to be fetched, as ``name version build``."""
+        return [
+            f"{each.name} {each.version} {each.build}"
+            for each in records
+            if not self.holds(name=each.name, version=each.version, build=each.build, url=each.url)
+        ]
+
+
+class LocalPart:
+    """What of a channel is at hand (rattler's ``RepoDataSource`` protocol)."""
+
+    def __init__(self, records: Sequence[RepoDataRecord], at_hand: AtHand) -> None:
+        self._by_place: dict[tuple[str, str], list[RepoDataRecord]] = {}
+        for record in records:
+            name, url = record.name.normalized, record.url
+            if at_hand.holds(name=name, version=str(record.version), build=str(record.build), url=url):
+                self._by_place.setdefault((str(record.subdir), name), []).append(record)
+
+    async def fetch_package_records(self, platform: Subdir, name: PackageName) -> list[RepoDataRecord]:
+        """The packages called ``name`` for ``platform``."""
+        return self._by_place.get((str(platform), name.normalized), [])
+
+    def package_names(self, platform: Subdir) -> list[str]:
+        """All names for ``platform``."""
+        return sorted({name for subdir, name in self._by_place if subdir == str(platform)})
+
+
+async def local_parts(
+    gateway: Gateway, request: SolveRequest, specs: Sequence[MatchSpec], at_hand: AtHand
+) -> list[LocalPart]:
+    """What is at hand of each channel of ``request``, as far as ``specs`` reach. Raises rattler's GatewayError."""
+    found = await gateway.query(
+        request.channels,
+        [request.subdir, NOARCH],  # pyright: ignore[reportArgumentType]
+        specs,
+        recursive=True,
+        channel_relations="disabled",
+    )
+    return [LocalPart(records, at_hand) for records in found]
