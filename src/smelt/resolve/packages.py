@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import cast
 
+from smelt.config.network import Network
 from smelt.errors import SourceError
 from smelt.lock.model import BuildSource, Lock
 from smelt.manifest.document import read_document
@@ -50,8 +51,15 @@ class PackageLoader:
     ``files``: path → stamp of the definitions that were read.
     """
 
-    def __init__(self, workspace: Workspace, lock: Lock | None = None, unlock: Collection[str] | None = ()) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        lock: Lock | None = None,
+        unlock: Collection[str] | None = (),
+        network: Network | None = None,
+    ) -> None:
         self.workspace = workspace
+        self._network = network
         self.files: dict[str, tuple[int, ...] | None] = {}
         self._pins = SourcePins.of_lock(lock, unlock)
         # environments are solved at the same time, and what they render is mostly the same
@@ -149,11 +157,11 @@ class PackageLoader:
             origin = replace(location, subdirectory=None, lfs=None)
             pinned = self._places.get(origin)
             if pinned is None:
-                pinned = self._pins.place(location, requirement.base) or pin(location, requirement.base)
+                pinned = self._pins.place(location, requirement.base) or pin(location, requirement.base, self._network)
                 # two packages of one repository come from one commit, also where its branch moves meanwhile
                 self._places[origin] = pinned
         pinned = replace(pinned, subdir=location.subdirectory)
-        return checkout(pinned, requirement.base, location)
+        return checkout(pinned, requirement.base, location, self._network)
 
     def _code_in(
         self, requirement: SourceRequirement, package: Package, at: Checkout, text: str
@@ -166,12 +174,12 @@ class PackageLoader:
             return self._code(requirement.name, package, code, text)
         inner = inner_location(requirement.location, code, "source")
         pinned = replace(at.pinned, subdir=inner.subdirectory)
-        return BuildSource(path=code.path), checkout(pinned, requirement.base, requirement.location)
+        return BuildSource(path=code.path), checkout(pinned, requirement.base, requirement.location, self._network)
 
     def _code(self, name: str, package: Package, code: SourceLocation, defined: str) -> tuple[BuildSource, Checkout]:
         """The code of a package that is not where its definition is."""
-        pinned = self._pins.code(name, defined, code, package.root) or pin(code, package.root)
-        return pinned, checkout(pinned, package.root, code)
+        pinned = self._pins.code(name, defined, code, package.root) or pin(code, package.root, self._network)
+        return pinned, checkout(pinned, package.root, code, self._network)
 
     def _stamps(self, requirement: SourceRequirement) -> dict[str, tuple[int, ...] | None]:
         """The stamps of the files that may define the package, taken before they are read."""

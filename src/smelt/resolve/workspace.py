@@ -50,7 +50,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     workspace = request.workspace
     check_supported(workspace)
     solver = SourceSolver(
-        PackageLoader(workspace, request.old, request.unlock),
+        PackageLoader(workspace, request.old, request.unlock, request.network),
         CondaSolver(network=request.network),
         LockedInputs.from_lock(request.old, request.unlock),
         request.network,

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from smelt.config.network import Network
 from smelt.errors import SourceError
 from smelt.fs import hold, smelt_cache
 from smelt.types import sha256_file
@@ -38,18 +39,21 @@ def archive_path(sha256: str, url: str) -> Path:
     return smelt_cache() / "archives" / sha256[:2] / sha256 / file_name(url)
 
 
-def fetch(url: str, sha256: str | None = None, md5: str | None = None) -> tuple[Path, str]:
+def fetch(
+    url: str, sha256: str | None = None, md5: str | None = None, network: Network | None = None
+) -> tuple[Path, str]:
     """The archive behind ``url`` on disk, and its sha256.
 
     With ``sha256`` it is taken from the cache if it is there and whole, and must have that digest. Honours proxies,
     ``SSL_CERT_FILE``, ``netrc``, and credentials in ``url`` and in uv's index variables.
-    Raises SourceError (``download``, ``hash-mismatch``).
+    ``network``: what the settings say of it. Raises SourceError (``download``, ``hash-mismatch``, ``offline``).
     """
+    network = network or Network()
     safe = without_credentials(url)
     if sha256 is None:
         part = smelt_cache() / "archives" / "incoming" / f"{os.getpid()}-{time.monotonic_ns()}.part"
         try:
-            found, found_md5 = _download(url, part)
+            found, found_md5 = _download(url, part, network)
             _check_md5(safe, md5, found_md5)
             target = archive_path(found, safe)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +72,7 @@ def fetch(url: str, sha256: str | None = None, md5: str | None = None) -> tuple[
             return target, sha256
         part = target.with_name(f"{target.name}.part")
         try:
-            found, found_md5 = _download(url, part)
+            found, found_md5 = _download(url, part, network)
             if found != sha256:
                 raise SourceError(
                     f"{safe} is not what was expected: its sha256 is {found}, not {sha256}",
@@ -94,17 +98,23 @@ def _check_md5(url: str, expected: str | None, found: str) -> None:
         raise SourceError(f"{url} is not what was expected: its md5 is {found}, not {expected}", code="hash-mismatch")
 
 
-def _download(url: str, part: Path) -> tuple[str, str]:
+def _download(url: str, part: Path, network: Network) -> tuple[str, str]:
     """Fetch ``url`` into ``part``; its sha256 and md5."""
     from urllib.error import HTTPError, URLError  # 25 ms that a workspace with all sources at hand need not pay
 
     safe = without_credentials(url)
     if urlsplit(url).scheme not in ("https", "http", "file"):
         raise SourceError(f"cannot download {safe}: only https, http and file addresses are supported", code="download")
+    if network.offline and urlsplit(url).scheme != "file":
+        raise SourceError(
+            f"smelt is offline, and {safe} is not in the cache",
+            code="offline",
+            help="run the command once with the network (without `--offline`): what it fetches stays in the cache",
+        )
     part.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(_ATTEMPTS):
         try:
-            return _download_once(url, part)
+            return _download_once(url, part, verify=network.verify)
         except HTTPError as error:
             if error.code in (401, 403):
                 raise SourceError(
@@ -129,7 +139,8 @@ def _download(url: str, part: Path) -> tuple[str, str]:
     raise AssertionError("unreachable")
 
 
-def _download_once(url: str, part: Path) -> tuple[str, str]:
+def _download_once(url: str, part: Path, *, verify: bool) -> tuple[str, str]:
+    import ssl
     from urllib.request import Request, urlopen
 
     request = Request(_without_user(url), headers={"User-Agent": "smelt"})
@@ -138,7 +149,11 @@ def _download_once(url: str, part: Path) -> tuple[str, str]:
         # Not sent on when the server redirects to another host.
         request.add_unredirected_header("Authorization", authorization)
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with urlopen(request, timeout=_TIMEOUT) as answer, part.open("wb") as file:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    with urlopen(request, timeout=_TIMEOUT, context=context) as answer, part.open("wb") as file:
         expected = answer.headers.get("Content-Length")
         size = 0
         while chunk := answer.read(1 << 18):

@@ -85,7 +85,7 @@ def ensure_commit(place: Repository, commit: str) -> Path:
         if done.returncode != 0:
             # Old servers give no commit by its name, and some give no part of a history.
             error = failure(place, done)
-            if error.kind in ("git-access", "git-network"):
+            if error.kind in ("git-access", "git-network", "offline"):
                 raise error
             _fetch_all(place, mirror)
         if not _has(mirror, commit):
@@ -301,7 +301,7 @@ def _submodule(parent: Repository, address: str) -> Repository:
         address = f"{scheme}://{host}{joined}"
     elif "://" not in address and re.match(r"[\w.-]+@[\w.-]+:", address) is None:
         raise SourceError(f"`{address}` is no address of a submodule", code="git-address")
-    found = repository(address, Path("/"))
+    found = repository(address, Path("/"), offline=parent.offline)
     is_file = found.address.startswith("file:")
     if is_file and not parent.address.startswith("file:"):
         raise SourceError(
@@ -309,7 +309,7 @@ def _submodule(parent: Repository, address: str) -> Repository:
         )
     # As git does: what opens the repository opens its submodules on the same host.
     same = found.secret is None and _origin(found.address) == _origin(parent.address)
-    return Repository(address=found.address, secret=parent.secret if same else found.secret)
+    return Repository(address=found.address, secret=parent.secret if same else found.secret, offline=parent.offline)
 
 
 def _origin(address: str) -> str:
@@ -317,6 +317,8 @@ def _origin(address: str) -> str:
 
 
 def _fetch_lfs(place: Repository, mirror: Path, commit: str) -> None:
+    if place.offline and not place.address.startswith("file:"):
+        return  # what is in the mirror is written, or git says what is not
     if shutil.which("git-lfs") is None:
         raise SourceError(
             f"the source {place.address} needs Git LFS (`lfs = true`), and there is no `git-lfs` on this machine",

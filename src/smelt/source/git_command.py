@@ -60,14 +60,15 @@ class Repository:
     """A repository by its address.
 
     ``address`` has no credentials; ``secret`` is the part before ``@`` that the user wrote there, if there was one:
-    it is given to git and never written down.
+    it is given to git and never written down. ``offline``: git is allowed to follow ``file://`` only.
     """
 
     address: str
     secret: str | None = field(default=None, repr=False, compare=False)
+    offline: bool = field(default=False, repr=False, compare=False)
 
 
-def repository(text: str, base: Path) -> Repository:
+def repository(text: str, base: Path, *, offline: bool = False) -> Repository:
     """The repository behind an address, or behind a path relative to ``base``.
 
     Raises SourceError (``git-address``) for what git would take as an option or a command, and for addresses of
@@ -97,7 +98,8 @@ def repository(text: str, base: Path) -> Repository:
     kept = user.partition(":")[0] if scheme == "ssh" else ""
     netloc = f"{kept}@{host.lower()}" if kept else host.lower()
     address = urlunsplit((scheme, netloc, parts.path, "", ""))
-    return Repository(address=address, secret=user if user and scheme in ("https", "http") else None)
+    secret = user if user and scheme in ("https", "http") else None
+    return Repository(address=address, secret=secret, offline=offline)
 
 
 def run_git(
@@ -154,6 +156,8 @@ def _environment(repository: Repository | None, *, lfs: bool) -> dict[str, str]:
         "GIT_NO_REPLACE_OBJECTS": "1",
     }
     environment.pop("GIT_LFS_SKIP_SMUDGE", None)
+    if repository is not None and repository.offline:
+        environment["GIT_ALLOW_PROTOCOL"] = "file"
     if not lfs:
         environment["GIT_LFS_SKIP_SMUDGE"] = "1"
     if repository is not None and repository.secret is not None:
@@ -231,6 +235,12 @@ def failure(repository: Repository, done: subprocess.CompletedProcess[bytes]) ->
     kind = next((kind for kind, signs in _SIGNS.items() if any(sign in lower for sign in signs)), None)
     notes = [said] if said else []
     address = repository.address
+    if repository.offline and not address.startswith("file:"):
+        return SourceError(
+            f"smelt is offline, and what is needed of the git repository {address} is not in the cache",
+            code="offline",
+            help="run the command once with the network (without `--offline`): what it fetches stays in the cache",
+        )
     if kind == "git-access":
         return SourceError(
             f"no access to the git repository {address}, or there is none",

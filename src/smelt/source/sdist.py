@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from smelt.config.network import Network
 from smelt.errors import SourceError
 
 _RELEASE = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)\s*")
@@ -35,7 +36,7 @@ def split_release(text: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def locate_sdist(release: str, folder: Path) -> tuple[str, str | None]:
+def locate_sdist(release: str, folder: Path, network: Network | None = None) -> tuple[str, str | None]:
     """URL and sha256 (None if the index tells none) of the sdist of ``name==version``.
 
     ``folder``: from where uv looks for its configuration. Works offline where uv has cached the index.
@@ -60,8 +61,9 @@ def locate_sdist(release: str, folder: Path) -> tuple[str, str | None]:
         "--format",
         "pylock.toml",
     ]
-    answer = _run(command, f"{name}=={version}\n", folder)
-    if answer.returncode != 0 and _is_network(answer.stderr):
+    offline = network is not None and network.offline
+    answer = _run([*command, *(("--offline",) if offline else ())], f"{name}=={version}\n", folder)
+    if answer.returncode != 0 and not offline and _is_network(answer.stderr):
         answer = _run([*command, "--offline"], f"{name}=={version}\n", folder)
     if answer.returncode != 0:
         explanation = answer.stderr.strip()
