@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smelt.api.platforms import platform_for
+from smelt.api.platforms import effective_for, platform_for
 from smelt.api.pypi import project_stamps, pypi_install
 from smelt.api.state import KnownState, read_known, stamps, write_known
+from smelt.errors import UnknownNameError
 from smelt.install.state import environment_digest, is_current
+from smelt.text import closest
 from smelt.types import CondaRecord, current_platform
 
 if TYPE_CHECKING:
+    from smelt.api.subset import Subset
     from smelt.api.workspace import LockMode, Workspace
     from smelt.build.model import Artifact
     from smelt.install.request import InstallRequest
@@ -37,12 +40,15 @@ class Installed:
 class InstallOptions:
     """How to install.
 
-    ``platform``: one that this machine is not. ``reinstall``: names of packages that are linked anew. ``verify``:
-    compare every file with its package. ``jobs``: builds at the same time.
+    ``platform``: one that this machine is not. ``reinstall``: names of packages that are linked anew, or all with
+    ``reinstall_all``. ``verify``: compare every file with its package. ``jobs``: builds at the same time. ``subset``:
+    which packages; the next installation without it adds the others.
     """
 
     platform: str | None = None
     reinstall: frozenset[str] = frozenset()
+    reinstall_all: bool = False
+    subset: Subset | None = None
     verify: bool = False
     jobs: int | None = None
 
@@ -69,14 +75,23 @@ def install_environments(
 
     lock = workspace.ensure_lock(mode)
     locked = stamps([workspace.model.lock_path])
-    plan = workspace.plan_of(lock, names, options.platform)
+    left: dict[str, frozenset[str]] | None = None
+    if options.subset:
+        left = {
+            name: options.subset.names(lock, effective_for(workspace.model, name, options.platform)) for name in names
+        }
+    plan = workspace.plan_of(lock, names, options.platform, left)
     artifacts = run_builds(
         plan,
         BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network),
         workspace.reporters,
     )
     projects = project_stamps(lock, workspace.model.root)
-    requests = [_request(workspace, name, lock, plan, artifacts, options) for name in names]
+    requests = [
+        _request(workspace, name, lock, plan, artifacts, options, left[name] if left is not None else None)
+        for name in names
+    ]
+    _check_reinstalled(options, requests)
     if options.platform is None:
         for request in requests:
             check_machine(request.environment, request.records, platform_for(workspace.model, request.environment))
@@ -90,7 +105,8 @@ def install_environments(
 
     installed = asyncio.run(one_after_another())
     settings = workspace.settings_stamps()
-    if options.platform is None and mode != "frozen" and workspace.read is not None and settings is not None:
+    usual = options.platform is None and left is None and mode != "frozen"
+    if usual and workspace.read is not None and settings is not None:
         _remember(
             workspace,
             {**workspace.read, **settings, **locked, **plan.files, **projects},
@@ -107,6 +123,7 @@ def _request(
     plan: BuildPlan,
     artifacts: Mapping[str, Artifact],
     options: InstallOptions,
+    names: frozenset[str] | None,
 ) -> InstallRequest:
     from smelt.api.machine import requirements
     from smelt.install.request import InstallRequest
@@ -116,6 +133,8 @@ def _request(
     records: list[CondaRecord] = []
     pypi: list[PypiPackage] = []
     for package in lock.packages_of(name, where.name) or ():
+        if names is not None and package.name not in names:
+            continue
         if isinstance(package, CondaRecord):
             records.append(package)
         elif isinstance(package, SourcePackage):
@@ -134,12 +153,40 @@ def _request(
         state_folder=workspace.model.state_folder,
         virtual_packages=where.virtual_packages,
         requirements=tuple(requirements(records)),
-        reinstall=options.reinstall,
+        reinstall=_relinked(options, [*(each.name for each in records), *(each.name for each in pypi)]),
         verify=options.verify,
         link_scripts=workspace.settings.run_post_link_scripts,
         refused_links=workspace.settings.refused_links,
         network=workspace.network,
     )
+
+
+def _relinked(options: InstallOptions, names: Sequence[str]) -> frozenset[str]:
+    if options.reinstall_all or not options.reinstall:
+        return frozenset(names if options.reinstall_all else ())
+    from smelt.manifest.pypi import normalize_pypi_name
+
+    asked = {normalize_pypi_name(name) for name in options.reinstall}
+    return frozenset(name for name in names if normalize_pypi_name(name) in asked)
+
+
+def _check_reinstalled(options: InstallOptions, requests: Sequence[InstallRequest]) -> None:
+    """Raise UnknownNameError for a package that is to be reinstalled and that no environment has."""
+    if not options.reinstall:
+        return
+    from smelt.api.subset import unknown_packages
+
+    known = {record.name for request in requests for record in request.records}
+    known |= {each.name for request in requests if request.pypi is not None for each in request.pypi.distributions}
+    missing = unknown_packages(sorted(options.reinstall), known)
+    if missing:
+        where = ", ".join(request.environment for request in requests)
+        guess = closest(missing[0], known)
+        raise UnknownNameError(
+            f"there is no package `{missing[0]}` to reinstall in {where}",
+            code="unknown-package",
+            help=f"did you mean `{guess}`?" if guess else "`smelt list` shows the packages of an environment",
+        )
 
 
 def _remember(

@@ -147,7 +147,7 @@ class Workspace:
         from smelt.resolve.check import check
         from smelt.resolve.packages import PackageLoader
 
-        loader = PackageLoader(self.model, lock)
+        loader = PackageLoader(self.model, lock, network=self.network)
         mismatches = check(self.model, lock, loader)
         if lock is not None and not mismatches:
             self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
@@ -330,8 +330,17 @@ class Workspace:
             files |= stamps(self.model.root / script for script in scripts)
         return replace(known, files=files)
 
-    def plan_of(self, lock: Lock, environments: Sequence[str] | None, platform: str | None) -> BuildPlan:
-        """The builds that ``environments`` need by ``lock``. Raises LockError for one that the lock has not."""
+    def plan_of(
+        self,
+        lock: Lock,
+        environments: Sequence[str] | None,
+        platform: str | None,
+        names: Mapping[str, frozenset[str]] | None = None,
+    ) -> BuildPlan:
+        """The builds that ``environments`` need by ``lock``. Raises LockError for one that the lock has not.
+
+        ``names``: environment → names of the packages that are wanted of it (None: all).
+        """
         from smelt.resolve.packages import PackageLoader
         from smelt.resolve.plan import BuildPlanner
 
@@ -342,9 +351,10 @@ class Workspace:
                     code="lock-environment-missing",
                     help="leave out `--frozen`: then it is solved, and added to the lock file",
                 )
-        planner = BuildPlanner(self.model, lock, PackageLoader(self.model, lock))
+        planner = BuildPlanner(self.model, lock, PackageLoader(self.model, lock, network=self.network))
         for name in environments if environments is not None else self.supported():
-            planner.add((name, platform_for(self.model, name, platform).name))
+            wanted = names.get(name) if names is not None else None
+            planner.add((name, platform_for(self.model, name, platform).name), wanted)
         return planner.finish()
 
     @contextmanager

@@ -49,6 +49,7 @@ COMMANDS: tuple[Command, ...] = (
         group="Workspace",
     ),
     Command(name="install", module="smelt.cli.install", summary="Install locked environments", group="Workspace"),
+    Command(name="reinstall", module="smelt.cli.reinstall", summary="Link packages anew", group="Workspace"),
     Command(name="run", module="smelt.cli.run", summary="Run a task or a command in an environment", group="Workspace"),
     Command(
         name="shell",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -51,8 +51,8 @@ class BuildPlanner:
         self._indexes: dict[str, str] = {}
         self._trees: dict[tuple[str, tuple[str, ...]], TreeDigest] = {}
 
-    def add(self, pair: Pair) -> None:
-        """Plan everything that environment × platform ``pair`` needs.
+    def add(self, pair: Pair, names: Collection[str] | None = None) -> None:
+        """Plan everything that environment × platform ``pair`` needs, or what its packages called ``names`` need.
 
         Raises LockOutdatedError where the lock does not fit the workspace, and what loading, rendering and reading
         the sources raise.
@@ -60,7 +60,7 @@ class BuildPlanner:
         environment = self._lock.environments.get(pair[0])
         for reference in environment.packages.get(pair[1], ()) if environment is not None else ():
             package = self._lock.packages[reference]
-            if isinstance(package, SourcePackage):
+            if isinstance(package, SourcePackage) and (names is None or package.name in names):
                 self._plan(pair, package)
 
     def finish(self) -> BuildPlan:
