@@ -51,7 +51,7 @@ class Explainer:
         for name in names:
             if name in from_source:
                 notes.append(self._source_versions(from_source[name], context))
-            elif name not in virtual:
+            elif name not in virtual and error.kind != "offline":
                 note, guess = await self._available(name, context)
                 notes.append(note)
                 help = help or guess

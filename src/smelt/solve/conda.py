@@ -15,7 +15,7 @@ from smelt.errors import ChannelError, SolveError
 from smelt.fs import cache_root
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.network import gateway, redacted
-from smelt.solve.offline import AtHand, LocalPart, local_parts
+from smelt.solve.offline import AtHand, LocalPart, local_parts, noarch_part
 from smelt.solve.records import from_rattler, to_rattler
 from smelt.solve.request import SOURCE_CHANNEL, SolveRequest
 from smelt.types import NOARCH, CondaRecord, VirtualPackage, current_platform
@@ -80,7 +80,7 @@ class CondaSolver:
         )
         own = [Candidates(candidates)] if candidates else []
         try:
-            solved = await self._ask([*own, *request.channels], request)
+            solved = await self._ask([*own, *await self._channels(request)], request)
         except SolveError as error:
             if self._restricts(request):
                 error.notes = (
@@ -100,6 +100,27 @@ class CondaSolver:
             records.append(candidate if candidate is not None and record.channel == SOURCE_CHANNEL else record)
         return tuple(sorted(records, key=lambda record: record.name))
 
+    async def _channels(self, request: SolveRequest) -> list[LocalPart | str]:
+        """The channels of ``request``; offline, one without a cached list for its platform by what else is cached.
+
+        A channel that has nothing for a platform has no list to be cached. Raises ChannelError.
+        """
+        if not self._network.offline:
+            return list(request.channels)
+        from rattler import exceptions
+
+        sources: list[LocalPart | str] = []
+        for channel in request.channels:
+            try:
+                await self.gateway().names([channel], [request.subdir])  # pyright: ignore[reportArgumentType]
+                sources.append(channel)
+            except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
+                try:
+                    sources.append(await noarch_part(self.gateway(), channel))
+                except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError):
+                    raise channel_error(error, [channel]) from error
+        return sources
+
     def _restricts(self, request: SolveRequest) -> bool:
         """What is solved for other platforms is not going to be installed here."""
         return self._network.offline and request.subdir == current_platform()
@@ -113,7 +134,11 @@ class CondaSolver:
         reach = [*request.specs, *(spec for each in request.candidates for spec in each.depends)]
         try:
             parts = await local_parts(
-                self.gateway(), request, [match_spec(spec) for spec in dict.fromkeys(reach)], at_hand
+                self.gateway(),
+                await self._channels(request),
+                request,
+                [match_spec(spec) for spec in dict.fromkeys(reach)],
+                at_hand,
             )
             return await self._ask([*own, *parts], request)
         except SolveError as error:

@@ -7,7 +7,7 @@ Source: the reference's page "The Configuration of Pixi Itself", "offline".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,22 +31,20 @@ class AtHand:
 
     def missing(self, records: Sequence[CondaRecord]) -> list[str]:
         """Those of ``records`` that would have to be fetched, as ``name version build``."""
-        return [
+        return sorted(
             f"{each.name} {each.version} {each.build}"
             for each in records
             if not self.holds(name=each.name, version=each.version, build=each.build, url=each.url)
-        ]
+        )
 
 
 class LocalPart:
-    """What of a channel is at hand (rattler's ``RepoDataSource`` protocol)."""
+    """Some records of a channel (rattler's ``RepoDataSource`` protocol)."""
 
-    def __init__(self, records: Sequence[RepoDataRecord], at_hand: AtHand) -> None:
+    def __init__(self, records: Iterable[RepoDataRecord]) -> None:
         self._by_place: dict[tuple[str, str], list[RepoDataRecord]] = {}
         for record in records:
-            name, url = record.name.normalized, record.url
-            if at_hand.holds(name=name, version=str(record.version), build=str(record.build), url=url):
-                self._by_place.setdefault((str(record.subdir), name), []).append(record)
+            self._by_place.setdefault((str(record.subdir), record.name.normalized), []).append(record)
 
     async def fetch_package_records(self, platform: Subdir, name: PackageName) -> list[RepoDataRecord]:
         """The packages called ``name`` for ``platform``."""
@@ -58,14 +56,30 @@ class LocalPart:
 
 
 async def local_parts(
-    gateway: Gateway, request: SolveRequest, specs: Sequence[MatchSpec], at_hand: AtHand
+    gateway: Gateway,
+    sources: Sequence[LocalPart | str],
+    request: SolveRequest,
+    specs: Sequence[MatchSpec],
+    at_hand: AtHand,
 ) -> list[LocalPart]:
-    """What is at hand of each channel of ``request``, as far as ``specs`` reach. Raises rattler's GatewayError."""
+    """What is at hand of each of ``sources``, as far as ``specs`` reach. Raises rattler's GatewayError."""
     found = await gateway.query(
-        request.channels,
+        sources,
         [request.subdir, NOARCH],  # pyright: ignore[reportArgumentType]
         specs,
         recursive=True,
         channel_relations="disabled",
     )
-    return [LocalPart(records, at_hand) for records in found]
+    return [LocalPart(record for record in records if _is_at_hand(record, at_hand)) for records in found]
+
+
+def _is_at_hand(record: RepoDataRecord, at_hand: AtHand) -> bool:
+    name, version, build = record.name.normalized, str(record.version), str(record.build)
+    return at_hand.holds(name=name, version=version, build=build, url=record.url)
+
+
+async def noarch_part(gateway: Gateway, channel: str) -> LocalPart:
+    """What a channel has for every platform. Raises rattler's GatewayError where no list of that is cached."""
+    names = [name.normalized for name in await gateway.names([channel], [NOARCH])]
+    found = await gateway.query([channel], [NOARCH], names, recursive=False, channel_relations="disabled")
+    return LocalPart(record for records in found for record in records)
