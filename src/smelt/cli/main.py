@@ -48,6 +48,8 @@ def execute(arguments: Sequence[str], terminal: Terminal | None = None) -> int:
     """Run one command line in this process and give its exit code; every error is rendered."""
     terminal = terminal or Terminal()
     try:
+        if arguments and arguments[0] == "__complete":
+            return _complete(arguments[1:], terminal)
         return _dispatch(list(arguments), terminal)
     except SmeltError as error:
         from smelt.cli.errors import render
@@ -122,6 +124,17 @@ def _dispatch(arguments: list[str], terminal: Terminal) -> int:
         return int(stop.code or 0) if not isinstance(stop.code, str) else int(ExitCode.USAGE)
     apply_common(parsed, terminal)
     return int(module.execute(parsed, terminal))
+
+
+def _complete(arguments: Sequence[str], terminal: Terminal) -> int:
+    """Answer a completion script: one candidate a line, with its meaning after a tab unless ``--plain`` is given."""
+    from smelt.cli.completing import complete
+
+    plain = arguments[:1] == ["--plain"]
+    words = list(arguments[1:] if plain else arguments)
+    for name, text in complete(words[1:] if words[:1] == ["--"] else words).items():
+        terminal.print(name if plain or not text else f"{name}\t{text}")
+    return 0
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:

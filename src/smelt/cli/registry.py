@@ -79,6 +79,12 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="tree", module="smelt.cli.tree", summary="Show what depends on what", group="Workspace"),
     Command(name="clean", module="smelt.cli.clean", summary="Remove installed environments", group="Workspace"),
     Command(
+        name="completion",
+        module="smelt.cli.completion",
+        summary="Print a script that completes command lines in a shell",
+        group="Machine",
+    ),
+    Command(
         name="config",
         module="smelt.cli.config",
         summary="Show and change the settings of this machine",
