@@ -218,6 +218,7 @@ def session_environment(root: Path) -> dict[str, str]:
     tools = str(Path(sys.executable).parent)
     return {
         **environment,
+        "PIXI_HOME": str(root / "pixi-home"),
         "PATH": os.pathsep.join([tools, environment.get("PATH", "")]),
         "PIXI_CACHE_DIR": str(root / "cache"),
         "NO_COLOR": "1",
