@@ -6,9 +6,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from network_kit import Server, serving
+from network_kit import Server, fill, serving
 
-from spine_kit import SUBDIR, Channel, manifest
+from spine_kit import manifest
 
 
 @pytest.fixture(autouse=True)
@@ -22,15 +22,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "home").mkdir()
     return folder
-
-
-def fill(folder: Path) -> Channel:
-    """``alpha`` 1.0 and 2.0, and ``beta`` that needs an ``alpha``."""
-    channel = Channel(folder)
-    channel.add("alpha", "1.0")
-    channel.add("alpha", "2.0")
-    channel.add("beta", depends=["alpha"], subdir=SUBDIR)
-    return channel.index()
 
 
 @pytest.fixture

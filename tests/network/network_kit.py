@@ -13,6 +13,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from spine_kit import SUBDIR, Channel
+
 Answer = Callable[["Handler"], None]
 
 
@@ -152,6 +154,7 @@ def self_signed(folder: Path) -> Path:
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
             *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-addext", "basicConstraints=critical,CA:FALSE"),
             *("-keyout", str(key), "-out", str(path)),
         ],
         check=True,
@@ -172,3 +175,12 @@ def config(root: Path, text: str) -> None:
     path = root / ".pixi" / "config.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+def fill(folder: Path) -> Channel:
+    """``alpha`` 1.0 and 2.0, and ``beta`` that needs an ``alpha``."""
+    channel = Channel(folder)
+    channel.add("alpha", "1.0")
+    channel.add("alpha", "2.0")
+    channel.add("beta", depends=["alpha"], subdir=SUBDIR)
+    return channel.index()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from smelt.errors import Label, SolveError
+from smelt.errors import ChannelError, Label, SolveError
 from smelt.resolve.model import Context, SourceRequirement
 from smelt.resolve.packages import PackageLoader
 from smelt.solve.conda import CondaSolver
 from smelt.text import closest
-from smelt.types import NOARCH
 from smelt.workspace.model import Dependency, EffectiveEnvironment
 
 _NAME = r"([A-Za-z0-9_][A-Za-z0-9_.-]*)"
@@ -52,7 +51,10 @@ class Explainer:
             if name in from_source:
                 notes.append(self._source_versions(from_source[name], context))
             elif name not in virtual and error.kind != "offline":
-                note, guess = await self._available(name, context)
+                try:
+                    note, guess = await self._available(name, context)
+                except ChannelError as unread:
+                    note, guess = unread.message, unread.help
                 notes.append(note)
                 help = help or guess
         if "__" in text:
@@ -83,13 +85,13 @@ class Explainer:
         return f"source package `{source.name}` at {source.location} has the version {', '.join(versions)}"
 
     async def _available(self, name: str, context: Context) -> tuple[str, str | None]:
-        """What the channels have under a name; where that is nothing, a help that may name another."""
+        """What the channels have under a name; where that is nothing, a help that may name another.
+
+        Raises ChannelError.
+        """
         from rattler import Version
 
-        gateway = self._solver.gateway()
-        channels, platforms = list(context.channels), [context.subdir, NOARCH]
-        found = await gateway.query(channels, platforms, [name], recursive=False)  # pyright: ignore[reportArgumentType]
-        versions = {str(record.version) for records in found for record in records}
+        versions = await self._solver.versions(name, context.channels, context.subdir)
         if versions:
             newest = sorted(versions, key=Version, reverse=True)
             shown = ", ".join([*newest[:_MOST_VERSIONS], *(["…"] if len(newest) > _MOST_VERSIONS else [])])
@@ -101,8 +103,7 @@ class Explainer:
                 f"`{name}` is a compiler: add a channel that has it to `channels`, or make a package of the one that "
                 "this machine has with `smelt channel add-toolchain`"
             )
-        known = await gateway.names(channels, platforms)  # pyright: ignore[reportArgumentType]
-        guess = closest(name, (each.normalized for each in known))
+        guess = closest(name, await self._solver.names(context.channels, context.subdir))
         return (
             note,
             f"did you mean `{guess}`?" if guess else "check its spelling, or add a channel that has it to `channels`",

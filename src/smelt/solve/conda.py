@@ -15,7 +15,7 @@ from smelt.errors import ChannelError, SolveError
 from smelt.fs import cache_root
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.network import gateway, redacted
-from smelt.solve.offline import AtHand, LocalPart, local_parts, noarch_part
+from smelt.solve.offline import AtHand, CachedChannel, LocalPart, local_parts
 from smelt.solve.records import from_rattler, to_rattler
 from smelt.solve.request import SOURCE_CHANNEL, SolveRequest
 from smelt.types import NOARCH, CondaRecord, VirtualPackage, current_platform
@@ -42,6 +42,10 @@ class Candidates:
         return sorted(n for n, records in self._by_name.items() if any(r.subdir == str(platform) for r in records))
 
 
+Source = Candidates | LocalPart | CachedChannel | str
+"""Where records come from; a string is a channel."""
+
+
 class CondaSolver:
     """Solves share one gateway (repodata is read once) and remember their answers.
 
@@ -61,6 +65,26 @@ class CondaSolver:
             self._gateway = gateway(self._network, self._cache)
         return self._gateway
 
+    async def versions(self, name: str, channels: Sequence[str], subdir: str) -> set[str]:
+        """The versions that ``channels`` have of a package. Raises ChannelError."""
+        from rattler import exceptions
+
+        try:
+            found = await self.gateway().query(channels, [subdir, NOARCH], [name], recursive=False)  # pyright: ignore[reportArgumentType]
+        except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
+            raise channel_error(error, channels) from error
+        return {str(record.version) for records in found for record in records}
+
+    async def names(self, channels: Sequence[str], subdir: str) -> tuple[str, ...]:
+        """The names of all packages of ``channels``. Raises ChannelError."""
+        from rattler import exceptions
+
+        try:
+            found = await self.gateway().names(channels, [subdir, NOARCH])  # pyright: ignore[reportArgumentType]
+        except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
+            raise channel_error(error, channels) from error
+        return tuple(name.normalized for name in found)
+
     async def solve(self, request: SolveRequest) -> tuple[CondaRecord, ...]:
         """The records that satisfy ``request``, sorted by name.
 
@@ -79,20 +103,20 @@ class CondaSolver:
             for index, record in enumerate(request.candidates)
         )
         own = [Candidates(candidates)] if candidates else []
+        channels = await self._channels(request)
         try:
-            solved = await self._ask([*own, *await self._channels(request)], request)
+            solved = await self._ask([*own, *channels], request)
         except SolveError as error:
-            if self._restricts(request):
-                error.notes = (
-                    *error.notes,
-                    "smelt is offline: only what is in the cache of package lists was looked at",
-                )
+            unknown = sorted({name for each in channels if isinstance(each, CachedChannel) for name in each.unknown})
+            if unknown:
+                error.notes = (*error.notes, f"smelt is offline, and the lists of {', '.join(unknown)} are not cached")
+                error.help = error.help or "run the command once with the network (without `--offline`)"
             raise
         if self._restricts(request):
             at_hand = AtHand(self._cache)
             missing = at_hand.missing([each for each in solved if each.channel != SOURCE_CHANNEL])
             if missing:
-                solved = await self._ask_local(own, request, at_hand, missing)
+                solved = await self._ask_local([*own], channels, request, at_hand, missing)
         by_build = {(record.name, record.version, record.build): record for record in request.candidates}
         records: list[CondaRecord] = []
         for record in solved:
@@ -100,25 +124,23 @@ class CondaSolver:
             records.append(candidate if candidate is not None and record.channel == SOURCE_CHANNEL else record)
         return tuple(sorted(records, key=lambda record: record.name))
 
-    async def _channels(self, request: SolveRequest) -> list[LocalPart | str]:
-        """The channels of ``request``; offline, one without a cached list for its platform by what else is cached.
-
-        A channel that has nothing for a platform has no list to be cached. Raises ChannelError.
-        """
+    async def _channels(self, request: SolveRequest) -> list[CachedChannel | str]:
+        """The channels of ``request``; offline, as far as they are cached. Raises ChannelError."""
         if not self._network.offline:
             return list(request.channels)
         from rattler import exceptions
 
-        sources: list[LocalPart | str] = []
+        sources: list[CachedChannel | str] = []
         for channel in request.channels:
-            try:
-                await self.gateway().names([channel], [request.subdir])  # pyright: ignore[reportArgumentType]
+            if channel.startswith("file:"):
                 sources.append(channel)
+                continue
+            cached = CachedChannel(self.gateway(), channel)
+            try:
+                await cached.open([request.subdir, NOARCH])
             except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
-                try:
-                    sources.append(await noarch_part(self.gateway(), channel))
-                except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError):
-                    raise channel_error(error, [channel]) from error
+                raise channel_error(error, [channel]) from error
+            sources.append(cached)
         return sources
 
     def _restricts(self, request: SolveRequest) -> bool:
@@ -126,7 +148,12 @@ class CondaSolver:
         return self._network.offline and request.subdir == current_platform()
 
     async def _ask_local(
-        self, own: Sequence[Candidates], request: SolveRequest, at_hand: AtHand, missing: Sequence[str]
+        self,
+        own: Sequence[Candidates],
+        channels: Sequence[CachedChannel | str],
+        request: SolveRequest,
+        at_hand: AtHand,
+        missing: Sequence[str],
     ) -> list[CondaRecord]:
         """The best of what is at hand, where the best of all (of which ``missing`` is not cached) is not."""
         from rattler import exceptions
@@ -151,7 +178,9 @@ class CondaSolver:
         except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
             raise channel_error(error, request.channels) from error
 
-    async def _ask(self, sources: Sequence[Candidates | LocalPart | str], request: SolveRequest) -> list[CondaRecord]:
+    async def _ask(
+        self, sources: Sequence[Candidates | LocalPart | CachedChannel | str], request: SolveRequest
+    ) -> list[CondaRecord]:
         """rattler's answer. Raises SolveError, ChannelError."""
         import rattler
         from rattler import exceptions

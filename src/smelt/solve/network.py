@@ -40,7 +40,7 @@ def client(network: Network, *, timeout: int | None = None) -> Client:
             "the network settings of the configuration cannot be obeyed",
             code="config-network",
             notes=[redacted(str(error))],
-            help="`smelt config list` shows them",
+            help="`smelt config list` shows them; SSL_CERT_FILE and SSL_CERT_DIR count too",
         ) from error
 
 

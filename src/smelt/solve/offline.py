@@ -57,7 +57,7 @@ class LocalPart:
 
 async def local_parts(
     gateway: Gateway,
-    sources: Sequence[LocalPart | str],
+    sources: Sequence[CachedChannel | str],
     request: SolveRequest,
     specs: Sequence[MatchSpec],
     at_hand: AtHand,
@@ -78,8 +78,50 @@ def _is_at_hand(record: RepoDataRecord, at_hand: AtHand) -> bool:
     return at_hand.holds(name=name, version=version, build=build, url=record.url)
 
 
-async def noarch_part(gateway: Gateway, channel: str) -> LocalPart:
-    """What a channel has for every platform. Raises rattler's GatewayError where no list of that is cached."""
-    names = [name.normalized for name in await gateway.names([channel], [NOARCH])]
-    found = await gateway.query([channel], [NOARCH], names, recursive=False, channel_relations="disabled")
-    return LocalPart(record for records in found for record in records)
+class CachedChannel:
+    """A channel as far as its lists are cached (rattler's ``RepoDataSource`` protocol).
+
+    A channel whose index comes in shards has lists only of what earlier solves looked at, and one that has nothing for
+    a platform has none for it at all: what is not cached counts as not there. ``unknown``: the names that was so for.
+    """
+
+    def __init__(self, gateway: Gateway, channel: str) -> None:
+        self._gateway = gateway
+        self._channel = channel
+        self._names: dict[str, list[str]] = {}
+        self.unknown: set[str] = set()
+
+    async def open(self, platforms: Sequence[str]) -> None:
+        """See which lists are there. Raises rattler's GatewayError where none is."""
+        errors: list[Exception] = []
+        for platform in platforms:
+            try:
+                found = await self._gateway.names([self._channel], [platform])  # pyright: ignore[reportArgumentType]
+                self._names[platform] = [name.normalized for name in found]
+            except _unreadable() as error:
+                errors.append(error)
+        if not self._names:
+            raise errors[0]
+
+    async def fetch_package_records(self, platform: Subdir, name: PackageName) -> list[RepoDataRecord]:
+        """The packages called ``name`` for ``platform``."""
+        if str(platform) not in self._names:
+            return []
+        try:
+            found = await self._gateway.query(
+                [self._channel], [platform], [name.normalized], recursive=False, channel_relations="disabled"
+            )
+        except _unreadable():
+            self.unknown.add(name.normalized)
+            return []
+        return [record for records in found for record in records]
+
+    def package_names(self, platform: Subdir) -> list[str]:
+        """All names for ``platform``."""
+        return self._names.get(str(platform), [])
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    from rattler import exceptions
+
+    return (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError)
