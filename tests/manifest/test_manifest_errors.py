@@ -72,7 +72,7 @@ CASES = [
     ('[tasks]\nx = { cmd = "a", depend-on = "y" }\n', (5, 18), "not known", "`depends-on`"),
     ('[tasks]\nx = { depends-on = ["y"], cwd = "z" }\n', (5, 27), "not known", "needs a task with `cmd`"),
     ('[tasks]\nx = ["echo", "hi"]\n', (5, 7), "expected a table", "`cmd = [...]`"),
-    ('[tasks]\nx = { cmd = "a", args = [{ arg = "one", default = "1" }, "two"] }\n', (5, 59), "default value required", ""),
+    ('[tasks]\nx = { cmd = "a", args = [{ arg = "one", default = "1" }, "two"] }\n', (5, 59), "default value", ""),
     ('[tasks]\nx = { cmd = "a", args = ["with-dash"] }\n', (5, 27), "minus", ""),
     ('[tasks]\nx = { cmd = "a", args = ["pixi"] }\n', (5, 27), "cannot be called `pixi`", ""),
     ('[tasks]\nx = { cmd = "a", args = [{ arg = "o", default = "c", choices = ["a"] }] }\n', (5, 50), "not one of", ""),
