@@ -124,12 +124,12 @@ def never_ending(handler: Handler) -> None:
 
 
 @contextmanager
-def serving(folder: Path, certificate: Path | None = None) -> Generator[Server]:
+def serving(folder: Path, certificate: Path | None = None, port: int = 0) -> Generator[Server]:
     """A server of ``folder``; https with ``certificate`` (a file that holds the key too)."""
     folder.mkdir(parents=True, exist_ok=True)
     state = Server(folder)
     handler = partial(Handler, state, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as http:
         http.daemon_threads = True
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _RETRIES = 3
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@\"'`]+@")
+_SIGNED = re.compile(r"\?[^\s\"'`)]*X-Amz-[^\s\"'`)]*", re.IGNORECASE)
 _TOKEN = re.compile(r"/t/[^/\s\"'`)]+")
 
 
@@ -96,5 +97,5 @@ def _host(address: str) -> str | None:
 
 
 def redacted(text: str) -> str:
-    """``text`` without the users, passwords and tokens of the addresses in it."""
-    return _TOKEN.sub("/t/*****", _CREDENTIALS.sub("*****@", text))
+    """``text`` without the users, passwords, tokens and signatures of the addresses in it."""
+    return _SIGNED.sub("", _TOKEN.sub("/t/*****", _CREDENTIALS.sub("*****@", text)))
