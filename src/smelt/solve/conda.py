@@ -42,6 +42,8 @@ class Candidates:
         return sorted(n for n, records in self._by_name.items() if any(r.subdir == str(platform) for r in records))
 
 
+_LONGEST = 200  # with name, version and build a folder is called
+
 Source = Candidates | LocalPart | CachedChannel | str
 """Where records come from; a string is a channel."""
 
@@ -215,7 +217,24 @@ class CondaSolver:
             ) from error
         except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
             raise channel_error(error, request.channels) from error
-        return [from_rattler(record) for record in solved]
+        records = [from_rattler(record) for record in solved]
+        for record in records:
+            _check_harmless(record)
+        return records
+
+
+def _check_harmless(record: CondaRecord) -> None:
+    """Raise ChannelError (``hostile-package``) for a record whose words would lead somewhere else as a path."""
+    words = {"name": record.name, "version": record.version, "build": record.build, "subdir": record.subdir}
+    for field, word in words.items():
+        if word in (".", "..") or len(word) > _LONGEST or any(c in "/\\:" or ord(c) < 32 for c in word):
+            shown = ascii(word if len(word) <= _LONGEST else f"{word[:40]}…")
+            raise ChannelError(
+                f"the channel describes a package with the impossible {field} {shown}",
+                code="hostile-package",
+                notes=[redacted(record.url)],
+                help="do not install from this channel, and tell whoever keeps it",
+            )
 
 
 def match_spec(text: str):
@@ -283,4 +302,6 @@ def _advice(text: str) -> str:
         return "see `tls-root-certs`, SSL_CERT_FILE, and the certificate of the channel"
     if re.search(r"\b(5\d\d|429)\b", text) or "timed out" in text:
         return "the server has trouble: try again later, or use a mirror (`mirrors` of the configuration)"
+    if re.search(r"parse|malformed|invalid (type|value|digit)|expected|deserial|decod|repodata records", text):
+        return "what it answered is no index of a channel: look at it, have it indexed again, or tell whoever keeps it"
     return "check that the channel exists and can be reached, and its spelling in `channels`"
