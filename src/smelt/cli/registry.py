@@ -63,6 +63,7 @@ COMMANDS: tuple[Command, ...] = (
         summary="Run a command of a package, in an environment made for it",
         group="Machine",
     ),
+    Command(name="search", module="smelt.cli.search", summary="Search channels for packages", group="Machine"),
     Command(
         name="shell-hook",
         module="smelt.cli.shell_hook",
