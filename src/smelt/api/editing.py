@@ -7,7 +7,7 @@ So what ends in an unsolvable workspace leaves manifest and lock as they are, by
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -20,11 +20,13 @@ from smelt.manifest.edit.manifest import ManifestText
 from smelt.manifest.edit.scope import Scope
 from smelt.manifest.manifest import manifest_kind
 from smelt.manifest.platform import selects
+from smelt.manifest.script import require_script
 from smelt.text import shown_path
 from smelt.types import CondaRecord, current_platform, normalize_name
 from smelt.workspace.discovery import FoundManifest, find_workspace
 from smelt.workspace.load import workspace_of
 from smelt.workspace.model import Workspace as Model
+from smelt.workspace.script import changed_text, script_file
 
 if TYPE_CHECKING:
     from smelt.lock.diff import LockDiff
@@ -81,13 +83,28 @@ class ManifestEditor:
             raise ManifestError(
                 f"could not read {path}: {error.strerror or error}", code="manifest-unreadable"
             ) from error
-        manifest = ManifestText.parse(raw.decode("utf-8"), manifest_kind(path), shown_path(path))
+        if workspace.model.state is not None:
+            script = require_script(raw.decode("utf-8"), shown_path(path))
+            manifest = ManifestText.parse(script.pyproject, "pyproject", shown_path(path))
+        else:
+            manifest = ManifestText.parse(raw.decode("utf-8"), manifest_kind(path), shown_path(path))
         return cls(workspace=workspace, manifest=manifest, _raw=raw)
 
     def model(self, manifest: ManifestText) -> Model:
         """What ``manifest`` means. Raises ManifestError or ErrorGroup for one that means nothing."""
-        path = self.workspace.model.manifest_path
+        model = self.workspace.model
+        path = model.manifest_path
+        if model.state is not None:
+            channels = self.workspace.settings.default_channels
+            changed = replace(script_file(path), text=self._bytes(manifest).decode("utf-8"))
+            return workspace_of(changed.found(channels, lock=model.lock_file == changed.lock_path))
         return model_of(FoundManifest(path=path, kind=manifest.kind, document=manifest.document))
+
+    def _bytes(self, manifest: ManifestText) -> bytes:
+        """What the file holds where ``manifest`` is what it means."""
+        if self.workspace.model.state is None:
+            return manifest.text.encode("utf-8")
+        return changed_text(self._raw.decode("utf-8"), manifest.text, manifest.shown).encode("utf-8")
 
     def write(self, manifest: ManifestText) -> Edited:
         """Put ``manifest`` in the place of the file, if it means something; the lock is not looked at.
@@ -98,7 +115,7 @@ class ManifestEditor:
         if manifest.text == self.manifest.text:
             return Edited(workspace=workspace, manifest=manifest, changed=False)
         self._check_unchanged()
-        self._replace(manifest.text.encode("utf-8"))
+        self._replace(self._bytes(manifest))
         return Edited(workspace=workspace, manifest=manifest)
 
     def commit(self, manifest: ManifestText, options: EditOptions) -> Edited:
@@ -144,7 +161,7 @@ class ManifestEditor:
             self._check_unchanged()
             old_lock = _read(model.lock_path)
             try:
-                self._replace(manifest.text.encode("utf-8"))
+                self._replace(self._bytes(manifest))
                 write(shorten(lock, model), model.lock_path)
             except BaseException:
                 self._restore(manifest, old_lock)
@@ -153,7 +170,7 @@ class ManifestEditor:
 
     def _restore(self, manifest: ManifestText, old_lock: bytes | None) -> None:
         """Put manifest and lock back, unless something else was written since."""
-        if _read(self.workspace.model.manifest_path) != manifest.text.encode("utf-8"):
+        if _read(self.workspace.model.manifest_path) != self._bytes(manifest):
             return
         self._replace(self._raw)
         lock_path = self.workspace.model.lock_path

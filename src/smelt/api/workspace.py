@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from smelt.api.installing import Installed, InstallOptions, install_environments, known_installed
-from smelt.api.on_demand import load_model
+from smelt.api.on_demand import load_model, script_model
 from smelt.api.platforms import effective_for, environment_named, platform_for
 from smelt.api.pypi import project_stamps, python_provider
 from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, steady_stamps, write_known
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from smelt.lock.model import Lock
     from smelt.lock.satisfiability import Mismatch
     from smelt.resolve.plan import BuildPlan
+    from smelt.workspace.script import ScriptSource
 
 LockMode = Literal["update", "locked", "frozen"]
 """``update``: solve again what does not fit; ``locked``: that is an error; ``frozen``: take the lock as it is."""
@@ -85,15 +86,24 @@ class Workspace:
         source: ConfigSource | None = None,
         given: Mapping[str, object] | None = None,
         on_demand: Sequence[str] = (),
+        script: ScriptSource | None = None,
+        lock_script: bool = False,
     ) -> Workspace:
         """The workspace whose manifest is ``path`` (file or folder), or the one that the current folder is in.
+
+        ``script``: the workspace that a script is, instead; with ``lock_script`` its lock file is to be beside it also
+        if it is not there yet.
 
         ``source`` and ``given`` as ``smelt.config.settings.load_settings`` takes them. ``on_demand``: environments
         that are composed of features without being declared (``py312+cu13``); those in the lock file are had anyway.
         Raises ManifestError (all errors of the file together), UnknownNameError for features that do not exist.
         """
         started = time.time_ns()
-        model = load_model(path, on_demand)
+        model = (
+            load_model(path, on_demand)
+            if script is None
+            else script_model(script, source=source, given=given, lock=lock_script)
+        )
         workspace = cls(model, reporters, stamps_as_read(model.files, started), started=started)
         if source is not None or given:
             from smelt.config.files import config_source

@@ -16,6 +16,7 @@ from smelt.cli.editing import (
     show_difference,
     target_platforms,
 )
+from smelt.cli.location import refuse_for_script
 from smelt.cli.options import add_workspace
 from smelt.cli.settings import add_settings
 from smelt.cli.subcommands import program
@@ -37,7 +38,7 @@ STRATEGIES = ("semver", "minor", "major", "latest-up", "exact-version", "no-pin"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Source: the reference's page ``pixi add``; ``--path`` is smelt's own."""
-    add_workspace(parser)
+    add_workspace(parser, script=True)
     parser.add_argument(
         "specs",
         nargs="+",
@@ -107,6 +108,7 @@ def check_sources(arguments: argparse.Namespace) -> None:
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Add dependencies to the manifest, solve, pin what was asked for without a version, and install."""
     check_sources(arguments)
+    refuse_for_script(arguments, f"{program()} add", ["--feature", "--environment", "--host", "--build"])
     editor = edit(arguments, terminal)
     manifest, selectors = target_platforms(editor.manifest, arguments.platform)
     scopes = [scope_of(arguments, selector) for selector in selectors or [None]]

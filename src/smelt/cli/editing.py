@@ -94,7 +94,12 @@ def commit(
 
     from smelt.api.editing import EditOptions
 
-    wanted = replace(options or EditOptions(), lock=wants_lock(arguments), install=wants_install(arguments))
+    lock, install = wants_lock(arguments), wants_install(arguments)
+    model = editor.workspace.model
+    if model.state is not None and model.lock_path.is_relative_to(model.state) and hasattr(arguments, "handler"):
+        # channels and platforms of a script that has no lock file: only an installation needs an answer
+        lock = lock and install
+    wanted = replace(options or EditOptions(), lock=lock, install=install)
     return editor.commit(manifest, wanted)
 
 

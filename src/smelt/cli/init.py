@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from smelt.cli.editing import done
 from smelt.cli.settings import add_config_source, show_problems, source_of
 from smelt.cli.terminal import Terminal
-from smelt.errors import NotSupportedError, UsageError
+from smelt.errors import UsageError
+from smelt.text import shown_path
 
 if TYPE_CHECKING:
     from smelt.api.creation import Format
@@ -28,7 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conda-pypi-map", metavar="MAP", help="`false`, or CHANNEL=LOCATION[,CHANNEL=LOCATION]: names on PyPI"
     )
-    parser.add_argument("--script", "-s", metavar="PATH", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--script",
+        "-s",
+        type=Path,
+        metavar="PATH",
+        help="give this script metadata of its own (PEP 723)",
+    )
     add_config_source(parser)
 
 
@@ -38,7 +45,11 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from smelt.config.settings import load_settings
 
     if arguments.script is not None:
-        raise NotSupportedError("scripts with their own metadata (PEP 723) are not supported yet")
+        from smelt.api.script import initialize_script
+
+        path = initialize_script(arguments.script, arguments.channel or ())
+        done(terminal, f"Initialized {shown_path(path)} as a script")
+        return 0
     if arguments.environment_file is not None:
         for option in ("channel", "format"):
             if getattr(arguments, option) is not None:

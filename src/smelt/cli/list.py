@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
+from smelt.cli.location import refuse_for_script
 from smelt.cli.options import (
     add_environment,
     add_lock_usage,
@@ -16,7 +17,7 @@ from smelt.cli.options import (
     load,
     lock_mode,
 )
-from smelt.cli.terminal import Terminal
+from smelt.cli.terminal import Terminal, program
 from smelt.errors import UnknownNameError, UsageError
 
 FIELDS = {
@@ -51,7 +52,7 @@ _RIGHT = frozenset(("size", "build-number", "timestamp"))
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Source: the reference's page ``pixi list``; the field ``variant`` is smelt's own."""
-    add_workspace(parser)
+    add_workspace(parser, script=True)
     add_environment(parser, "the environment to list (default: default)")
     parser.add_argument("pattern", nargs="?", metavar="REGEX", help="only packages whose name matches")
     parser.add_argument("--platform", metavar="PLATFORM", help="the platform to list (default: this machine's)")
@@ -85,6 +86,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         pattern = re.compile(arguments.pattern or "")
     except re.error as error:
         raise UsageError(f"`{arguments.pattern}` is not a regular expression: {error}") from error
+    refuse_for_script(arguments, f"{program()} list", ["--environment"])
     workspace = load(arguments, terminal)
     name = asked_environment(arguments, workspace)
     rows = workspace.packages(name, arguments.platform, mode=lock_mode(arguments))

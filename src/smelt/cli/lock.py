@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Source: the reference's page ``pixi lock``."""
-    add_workspace(parser)
+    add_workspace(parser, script=True)
     parser.add_argument("--check", action="store_true", help="write nothing, fail if the lock file does not fit")
     parser.add_argument("--dry-run", action="store_true", help="solve, show what would change, write nothing")
     parser.add_argument("--json", action="store_true", help="show the changes as JSON")
@@ -28,10 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Solve the workspace and write its lock."""
-    if not (arguments.json or arguments.dry_run) and lock_fits(arguments.manifest_path):
+    if not (arguments.json or arguments.dry_run or arguments.script) and lock_fits(arguments.manifest_path):
         _say_fit(terminal, check=arguments.check)
         return 0
-    workspace = load(arguments, terminal)
+    workspace = load(arguments, terminal, lock_script=True)
     if arguments.check:
         from smelt.api.workspace import outdated
         from smelt.errors import LockError

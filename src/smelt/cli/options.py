@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from smelt.cli.location import add_location
 from smelt.cli.settings import add_config_source, given_settings, put_into_force, show_problems, source_of
 from smelt.cli.terminal import Terminal
-from smelt.errors import UsageError
+from smelt.errors import LockError, UsageError
 
 if TYPE_CHECKING:
     from smelt.api.workspace import LockMode, Workspace
+    from smelt.workspace.script import ScriptSource
 
 
-def add_workspace(parser: argparse.ArgumentParser) -> None:
-    """``--manifest-path``, ``--workspace``, and where the configuration is read from."""
-    add_location(parser)
+def add_workspace(parser: argparse.ArgumentParser, *, script: bool = False) -> None:
+    """``--manifest-path``, ``--workspace``, with ``script`` also ``--script``; where the configuration is read from."""
+    add_location(parser, script=script)
     add_config_source(parser)
 
 
@@ -77,8 +78,47 @@ def asked_environment(arguments: argparse.Namespace, workspace: Workspace) -> st
     return on_demand_name(asked)
 
 
-def load(arguments: argparse.Namespace, terminal: Terminal) -> Workspace:
-    """The workspace that the command is about, with its warnings shown."""
+def _script(arguments: argparse.Namespace) -> ScriptSource | None:
+    """The script of ``--script``. Raises LockError where a lock is to be taken that it does not have."""
+    given: str | None = getattr(arguments, "script", None)
+    if given is None:
+        return None
+    from smelt.workspace.script import script_file
+
+    found = script_file(Path(given))
+    check_script_lock(arguments, found)
+    return found
+
+
+def check_script_lock(arguments: argparse.Namespace, script: ScriptSource) -> None:
+    """Raise LockError where ``--locked`` or ``--frozen`` ask for the lock file of a script that has none."""
+    asked = [option for option in ("locked", "frozen") if getattr(arguments, option, False)]
+    if not asked:
+        return
+    if script.transient:
+        raise LockError(
+            f"transient scripts cannot be run with `--{asked[0]}` because they do not have an adjacent lock file",
+            code="lock-missing",
+        )
+    if not script.lock_path.exists():
+        raise LockError(
+            f"no lock file exists for the script, but `--{asked[0]}` was requested",
+            code="lock-missing",
+            help="`smelt lock --script PATH` makes one",
+        )
+
+
+def load(
+    arguments: argparse.Namespace,
+    terminal: Terminal,
+    *,
+    script: ScriptSource | None = None,
+    lock_script: bool = False,
+) -> Workspace:
+    """The workspace that the command is about, with its warnings shown.
+
+    ``script`` and ``lock_script`` as ``Workspace.load`` takes them; ``--script`` counts too.
+    """
     from smelt.api.workspace import Workspace
     from smelt.cli.progress import reporters
 
@@ -94,6 +134,8 @@ def load(arguments: argparse.Namespace, terminal: Terminal) -> Workspace:
         source=source_of(arguments),
         given=given_settings(arguments),
         on_demand=[given] if isinstance(given, str) else given or [],
+        script=script or _script(arguments),
+        lock_script=lock_script,
     )
     if workspace.model.warnings:
         from smelt.cli.errors import render_warning

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from smelt.cli.add import add_tables, show_place, table_of
 from smelt.cli.editing import add_update, commit, done, edit, scope_of, show_difference
+from smelt.cli.location import refuse_for_script
 from smelt.cli.options import add_workspace
 from smelt.cli.settings import add_settings
 from smelt.cli.subcommands import program
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Source: the reference's page ``pixi remove``."""
-    add_workspace(parser)
+    add_workspace(parser, script=True)
     parser.add_argument("specs", nargs="+", metavar="NAME", help="a dependency (a version is not looked at)")
     add_tables(parser)
     for option in ("--git", "--branch", "--tag", "--rev", "--subdirectory"):
@@ -35,6 +36,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Remove dependencies from the manifest, solve, and install."""
     from smelt.manifest.edit.platform import named
 
+    refuse_for_script(arguments, f"{program()} remove", ["--feature", "--environment", "--host", "--build"])
     editor = edit(arguments, terminal)
     manifest = editor.manifest
     for platform in arguments.platform:

@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from smelt.tasks.model import TaskPlan
 
 _WITH_VALUE = WITH_VALUE | frozenset(
-    ("-e", "--environment", "-p", "--platform", "-m", "--manifest-path", "-w", "--workspace", "-j", "--jobs", "--color")
+    (
+        *("-e", "--environment", "-p", "--platform", "-m", "--manifest-path", "-w", "--workspace", "-s", "--script"),
+        *("-j", "--jobs", "--color"),
+    )
 )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Source: the reference's page ``pixi run``."""
     parser.usage = "smelt run [options] [task or command] [arguments ...]"
-    add_workspace(parser)
+    add_workspace(parser, script=True)
     add_environment(parser, "the environment to run in")
     parser.add_argument("--platform", "-p", metavar="PLATFORM", help="the platform of the environment")
     parser.add_argument("--executable", "-x", action="store_true", help="a command, even if a task has its name")
@@ -56,7 +59,11 @@ def separate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Run a task with what it depends on, or a command."""
+    """Run a task with what it depends on, or a command; or a script, whose arguments follow."""
+    if arguments.script is not None:
+        from smelt.cli.run_script import run_script
+
+        return run_script(arguments, terminal)
     from smelt.api.installing import InstallOptions
     from smelt.api.platforms import active_environment, chosen_platforms
     from smelt.tasks.cache import TaskCache

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smelt.cli.location import add_location
+from smelt.cli.location import add_location, refuse_for_script
 from smelt.cli.terminal import Terminal
 from smelt.cli.terminal import program as program
 
@@ -20,19 +20,31 @@ Handler = Callable[[argparse.Namespace, Terminal], int]
 class Subcommands:
     """The commands below one parser. Options that are given at a higher level hold unless they are given again."""
 
-    def __init__(self, parser: argparse.ArgumentParser, *, workspace: bool = True, required: bool = True) -> None:
+    def __init__(
+        self, parser: argparse.ArgumentParser, *, workspace: bool = True, required: bool = True, script: bool = False
+    ) -> None:
         self.parser = parser
         self.workspace = workspace
+        self.script = script
         self._actions: Actions = parser.add_subparsers(metavar="<command>", required=required)
 
     def group(
-        self, name: str, summary: str, *, aliases: Sequence[str] = (), handler: Handler | None = None
+        self,
+        name: str,
+        summary: str,
+        *,
+        aliases: Sequence[str] = (),
+        handler: Handler | None = None,
+        script: bool = False,
     ) -> Subcommands:
-        """A command that has commands below it; without one of them ``handler`` runs, if there is one."""
+        """A command that has commands below it; without one of them ``handler`` runs, if there is one.
+
+        ``script``: they take ``--script``.
+        """
         parser = self._parser(name, summary, aliases)
         if handler is not None:
             parser.set_defaults(handler=handler)
-        return Subcommands(parser, workspace=self.workspace, required=handler is None)
+        return Subcommands(parser, workspace=self.workspace, required=handler is None, script=script)
 
     def add(self, name: str, summary: str, handler: Handler, *, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
         """A command that ``handler`` runs."""
@@ -55,7 +67,7 @@ class Subcommands:
         group.add_argument("--color", choices=("always", "never", "auto"), default=quiet, help="whether to use colours")
         group.add_argument("--no-progress", action="store_true", default=quiet, help="do not draw progress")
         if self.workspace:
-            add_location(parser, default=quiet)
+            add_location(parser, default=quiet, script=self.script)
             parser.add_argument("--no-config", action="store_true", default=quiet, help=argparse.SUPPRESS)
             parser.add_argument("--config-file", type=Path, default=quiet, help=argparse.SUPPRESS)
         return parser
@@ -63,5 +75,6 @@ class Subcommands:
 
 def run_handler(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Run the command that was chosen."""
+    refuse_for_script(arguments, program(), ["--feature", "--environment"])
     handler: Handler = arguments.handler
     return handler(arguments, terminal)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from smelt.cli.location import refuse_for_script
 from smelt.cli.options import (
     add_environment,
     add_lock_usage,
@@ -17,7 +18,7 @@ from smelt.cli.options import (
     load,
     lock_mode,
 )
-from smelt.cli.terminal import Terminal
+from smelt.cli.terminal import Terminal, program
 from smelt.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _TEE, _CORNER, _BAR, _BLANK = "├──", "└──", "│  ", "   "
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Source: the reference's page ``pixi tree``; ``--json`` is smelt's own."""
     parser.add_argument("pattern", nargs="?", metavar="REGEX", help="only packages whose name matches")
-    add_workspace(parser)
+    add_workspace(parser, script=True)
     add_environment(parser, "the environment to show (default: default)")
     parser.add_argument("--platform", "-p", metavar="PLATFORM", help="the platform to show (default: this machine's)")
     parser.add_argument("--invert", "-i", action="store_true", help="show what needs the packages of REGEX")
@@ -50,6 +51,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         pattern = re.compile(arguments.pattern) if arguments.pattern is not None else None
     except re.error as error:
         raise UsageError(f"`{arguments.pattern}` is not a regular expression: {error}") from error
+    refuse_for_script(arguments, f"{program()} tree", ["--environment"])
     workspace = load(arguments, terminal)
     name = environment_named(workspace.model, asked_environment(arguments, workspace))
     effective = effective_for(workspace.model, name, arguments.platform)

@@ -13,7 +13,7 @@ from smelt.cli.terminal import Terminal
 
 def add_commands(commands: Subcommands) -> None:
     """Declare the subcommands."""
-    group = commands.group("channel", "Change the channels")
+    group = commands.group("channel", "Change the channels", script=True)
     add = group.add("add", "Add channels", _add, aliases=["a"])
     _configure(add)
     add.add_argument("--prepend", action="store_true", help="before the others, so that they go first")

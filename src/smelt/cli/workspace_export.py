@@ -13,7 +13,7 @@ from smelt.cli.terminal import Terminal
 
 def add_commands(commands: Subcommands) -> None:
     """Declare the subcommands."""
-    group = commands.group("export", "Write environments in formats of other tools")
+    group = commands.group("export", "Write environments in formats of other tools", script=True)
     yaml = group.add("conda-environment", "As a conda environment.yml", _environment)
     yaml.add_argument("output", nargs="?", type=Path, metavar="FILE", help="the file (default: standard output)")
     yaml.add_argument("--platform", "-p", metavar="PLATFORM", help="the platform (default: this machine's)")

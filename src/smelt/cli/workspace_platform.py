@@ -33,7 +33,7 @@ _FLAGS = (
 
 def add_commands(commands: Subcommands) -> None:
     """Declare the subcommands."""
-    group = commands.group("platform", "Change the platforms")
+    group = commands.group("platform", "Change the platforms", script=True)
     add = group.add("add", "Add platforms", _add, aliases=["a"])
     add.add_argument(
         "platforms",

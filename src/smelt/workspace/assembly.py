@@ -41,12 +41,14 @@ BUILD_PREVIEW = "pixi-build"
 class Assembly:
     """The manifest of a workspace at ``path``. ``ignored``: a workspace that this one goes before.
 
+    ``folder``: where its paths are relative to, if that is not where the manifest is.
     ``asked``: environments on demand that must be had; ``remembered``: those that are had where it is possible.
     """
 
     manifest: TomlManifest
     path: Path
     ignored: Path | None
+    folder: Path | None = None
     asked: Sequence[str] = ()
     remembered: Sequence[str] = ()
 
@@ -58,7 +60,7 @@ class Assembly:
     @property
     def root(self) -> Path:
         """The folder of the workspace."""
-        return self.path.parent
+        return self.folder or self.path.parent
 
     @property
     def workspace(self) -> TomlWorkspace:

@@ -20,12 +20,18 @@ MANIFESTS = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundManifest:
-    """The manifest of a workspace: where it is and what is in it. ``ignored``: a workspace that another goes before."""
+    """The manifest of a workspace: where it is and what is in it. ``ignored``: a workspace that another goes before.
+
+    ``root``, ``state`` and ``lock_file``: where they are not beside the manifest (scripts).
+    """
 
     path: Path
     kind: Kind
     document: Document
     ignored: Path | None = None
+    root: Path | None = None
+    state: Path | None = None
+    lock_file: Path | None = None
 
 
 def manifest_in(folder: Path) -> Path | None:

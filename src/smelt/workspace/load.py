@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from smelt.errors import Label, ManifestError
@@ -53,11 +54,17 @@ def workspace_of(found: FoundManifest, *, asked: Sequence[str] = (), remembered:
             code="manifest-no-tables",
         )
     try:
-        return Assembly(
-            manifest=manifest, path=found.path, ignored=found.ignored, asked=asked, remembered=remembered
+        model = Assembly(
+            manifest=manifest,
+            path=found.path,
+            folder=found.root,
+            ignored=found.ignored,
+            asked=asked,
+            remembered=remembered,
         ).load()
     except RecursionError:
         raise ManifestError(f"{found.document.source.path} is nested too deeply", code="manifest-syntax") from None
+    return model if found.state is None else replace(model, state=found.state, lock_file=found.lock_file)
 
 
 def _check_requires_pixi(found: FoundManifest) -> None:

@@ -178,7 +178,8 @@ class Workspace:
     first and those on demand last; ``effective[(environment, platform name)]`` exists for every environment and
     every platform that it supports; ``package`` is the package that the same manifest defines, if any. ``warnings`` are
     ``smelt.manifest.reading.ManifestWarning``s: texts with ``labels`` and ``help``. ``properties``: what packages
-    inherit. ``channels``: the workspace's own, resolved. ``conda_pypi_map`` as ``TomlWorkspace`` has it.
+    inherit. ``channels``: the workspace's own, resolved. ``conda_pypi_map`` as ``TomlWorkspace`` has it. ``state`` and
+    ``lock_file``: a script's.
     """
 
     root: Path
@@ -197,6 +198,8 @@ class Workspace:
     properties: WorkspaceProperties = field(default_factory=WorkspaceProperties, compare=False, repr=False)
     channels: tuple[str, ...] = ()
     variant_files: tuple[Path, ...] = ()
+    state: Path | None = None
+    lock_file: Path | None = None
     previews: tuple[str, ...] = ()
     requires_pixi: str | None = None
     conda_pypi_map: Literal[False] | Mapping[str, object] | None = field(default=None, hash=False)
@@ -214,13 +217,13 @@ class Workspace:
 
     @property
     def state_folder(self) -> Path:
-        """``.pixi`` beside the manifest."""
-        return self.root / ".pixi"
+        """``.pixi`` beside the manifest; a script's is in the cache."""
+        return self.state or self.root / ".pixi"
 
     @property
     def lock_path(self) -> Path:
-        """``pixi.lock`` beside the manifest."""
-        return self.root / "pixi.lock"
+        """``pixi.lock`` beside the manifest; a script has another."""
+        return self.lock_file or self.root / "pixi.lock"
 
     def prefix(self, environment: str) -> Path:
         """Where environment ``environment`` is installed (``.pixi/envs/<name>``)."""
