@@ -67,6 +67,8 @@ def strategy_of(editor: ManifestEditor) -> Strategy | None:
     from smelt.solve.pinning import STRATEGIES as KNOWN
 
     wanted = editor.workspace.settings.get("pinning-strategy")
+    if wanted is None and editor.workspace.model.state is not None:
+        return "no-pin"  # a script is given away without a lock, and used for long
     return next((each for each in KNOWN if each == wanted), None)
 
 
