@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -74,7 +76,37 @@ def test_a_solve_names_what_is_not_at_hand(workspace: Path) -> None:
     done = smelt(workspace, "lock", "--offline")
     assert done.returncode == 1
     assert "with what is on this machine" in done.stderr
-    assert "not in the package cache: alpha 2.0 0, beta 1.0 0" in done.stderr
+    assert "alpha 2.0 0 is excluded because not available locally" in done.stderr
+    assert "beta 1.0 0 is excluded because not available locally" in done.stderr
+
+
+def test_another_file_of_the_same_name_is_not_at_hand(workspace: Path, server: Server) -> None:
+    assert smelt(workspace, "install").returncode == 0
+    Channel(server.folder).add("alpha", "2.0", files={"share/alpha.txt": "rebuilt\n"})
+    Channel(server.folder).index()
+    later = time.time() + 10
+    os.utime(server.folder / "noarch/repodata.json", (later, later))
+    assert smelt(workspace, "update", "--dry-run").returncode == 0  # the new list is cached
+    (workspace / "pixi.lock").unlink()
+    done = smelt(workspace, "lock", "--offline")
+    assert done.returncode == 1
+    assert "alpha 2.0 0 is excluded because not available locally" in done.stderr
+
+
+def test_the_value_of_the_option_is_never_the_next_word(workspace: Path) -> None:
+    done = smelt(workspace, "add", "--offline", "alpha")
+    assert "cannot be" in done.stderr or "offline" in done.stderr
+    assert "argument --offline" not in done.stderr
+    wrong = smelt(workspace, "lock", "--offline=maybe")
+    assert wrong.returncode == 2
+    assert "`maybe` is neither `true` nor `false`" in wrong.stderr
+
+
+def test_update_says_what_it_is_worth(workspace: Path) -> None:
+    assert smelt(workspace, "install").returncode == 0
+    done = smelt(workspace, "update", "--offline")
+    assert done.returncode == 0
+    assert "the new pixi.lock may pin older versions" in done.stderr
 
 
 def test_other_platforms_are_not_restricted(tmp_path: Path, server: Server) -> None:

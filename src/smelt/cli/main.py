@@ -118,6 +118,9 @@ def _dispatch(arguments: list[str], terminal: Terminal) -> int:
     words: list[str] = []
     if separate is not None:
         own, words = separate(own)
+    end = own.index("--") if "--" in own else len(own)
+    # its value is optional, and what follows is never its value: as in the reference
+    own[:end] = ["--offline=true" if word == "--offline" else word for word in own[:end]]
     try:
         parsed = subparser.parse_args(own, argparse.Namespace(words=words))
     except SystemExit as stop:  # --help

@@ -65,11 +65,26 @@ def add_settings(parser: argparse.ArgumentParser, *, pinning: bool = True) -> No
     group.add_argument("--tls-no-verify", action="store_true", help="do not verify certificates")
     group.add_argument("--tls-root-certs", choices=("webpki", "system", "native", "all"), help="root certificates")
     group.add_argument(
-        "--offline", nargs="?", const="true", choices=("true", "false"), help="use nothing but what is cached"
+        "--offline",
+        nargs="?",
+        const="true",
+        type=_switch,
+        metavar="true|false",
+        help="use nothing but what is cached (PIXI_OFFLINE; the value after `=`)",
     )
     group.add_argument(
         "--use-environment-activation-cache", action="store_true", help="keep the answers of activation scripts"
     )
+
+
+def _switch(text: str) -> str:
+    """``true`` or ``false``, also where that is written otherwise."""
+    lowered = text.lower()
+    if lowered in ("1", "true", "t", "yes", "y", "on"):
+        return "true"
+    if lowered in ("0", "false", "f", "no", "n", "off"):
+        return "false"
+    raise argparse.ArgumentTypeError(f"`{text}` is neither `true` nor `false`")
 
 
 def settings_given(arguments: argparse.Namespace) -> bool:

@@ -54,5 +54,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 )
     unlock = arguments.packages or None
     everything = not (arguments.environment or arguments.platform)
+    if workspace.settings.offline:
+        terminal.warn("offline, the new pixi.lock may pin older versions than the channels have")
     result = workspace.lock(dry_run=arguments.dry_run, unlock=unlock, only=None if everything else only)
     return show(result, arguments, terminal)

@@ -42,6 +42,7 @@ class Candidates:
         return sorted(n for n, records in self._by_name.items() if any(r.subdir == str(platform) for r in records))
 
 
+_ONLINE = "smelt is offline: remove the `--offline` flag once, and what is fetched stays in the cache"
 _LONGEST = 200  # with name, version and build a folder is called
 
 Source = Candidates | LocalPart | CachedChannel | str
@@ -112,7 +113,10 @@ class CondaSolver:
             unknown = sorted({name for each in channels if isinstance(each, CachedChannel) for name in each.unknown})
             if unknown:
                 error.notes = (*error.notes, f"smelt is offline, and the lists of {', '.join(unknown)} are not cached")
-                error.help = error.help or "run the command once with the network (without `--offline`)"
+                error.help = (
+                    error.help
+                    or "smelt is offline: remove the `--offline` flag once, and what is fetched stays in the cache"
+                )
             raise
         if self._restricts(request):
             at_hand = AtHand(self._cache)
@@ -174,8 +178,8 @@ class CondaSolver:
             raise SolveError(
                 f"cannot solve the requirements for {request.subdir} with what is on this machine",
                 code="offline",
-                notes=[*error.notes, f"not in the package cache: {', '.join(missing)}"],
-                help="smelt is offline: run the command once with the network (without `--offline`)",
+                notes=[*error.notes, *(f"{each} is excluded because not available locally" for each in missing)],
+                help=_ONLINE,
             ) from error
         except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
             raise channel_error(error, request.channels) from error

@@ -1,7 +1,7 @@
 """Solving with nothing but what is on this machine.
 
-A package is at hand if its channel is a folder or if it is in the package cache; by name, version and build, as the
-reference has it: the cache does not say from which channel an entry came.
+A package is at hand if its channel is a folder or if it is in the package cache, from whatever channel: by name,
+version, build and, where it is known, the hash of its archive.
 Source: the reference's page "The Configuration of Pixi Itself", "offline".
 """
 
@@ -18,23 +18,34 @@ if TYPE_CHECKING:
     from rattler import Gateway, MatchSpec, PackageName, RepoDataRecord, Subdir
 
 
+_REVISION_LENGTH = 8  # what stands before the hash, see smelt.install.packages
+
+
 class AtHand:
     """What the package cache holds, as it was when this was made."""
 
     def __init__(self, cache: Path) -> None:
-        packages = cache / "pkgs"
-        self._entries = {path.name for path in packages.iterdir()} if packages.is_dir() else set[str]()
+        self._packages = cache / "pkgs"
+        self._entries = {path.name for path in self._packages.iterdir()} if self._packages.is_dir() else set[str]()
 
-    def holds(self, *, name: str, version: str, build: str, url: str) -> bool:
+    def holds(self, *, name: str, version: str, build: str, url: str, sha256: str | None) -> bool:
         """Whether a package can be installed without the network."""
-        return url.startswith("file:") or f"{name}-{version}-{build}" in self._entries
+        entry = f"{name}-{version}-{build}"
+        return url.startswith("file:") or (entry in self._entries and self._fits(entry, sha256))
+
+    def _fits(self, entry: str, sha256: str | None) -> bool:
+        try:
+            recorded = (self._packages / f"{entry}.lock").read_bytes()[_REVISION_LENGTH:].hex()
+        except OSError:
+            return False
+        return sha256 is None or recorded == sha256
 
     def missing(self, records: Sequence[CondaRecord]) -> list[str]:
         """Those of ``records`` that would have to be fetched, as ``name version build``."""
         return sorted(
             f"{each.name} {each.version} {each.build}"
             for each in records
-            if not self.holds(name=each.name, version=each.version, build=each.build, url=each.url)
+            if not self.holds(name=each.name, version=each.version, build=each.build, url=each.url, sha256=each.sha256)
         )
 
 
@@ -75,7 +86,8 @@ async def local_parts(
 
 def _is_at_hand(record: RepoDataRecord, at_hand: AtHand) -> bool:
     name, version, build = record.name.normalized, str(record.version), str(record.build)
-    return at_hand.holds(name=name, version=version, build=build, url=record.url)
+    sha256 = record.sha256.hex() if record.sha256 is not None else None
+    return at_hand.holds(name=name, version=version, build=build, url=record.url, sha256=sha256)
 
 
 class CachedChannel:
