@@ -81,7 +81,7 @@ def test_inverted(root: Path) -> None:
 def test_json(root: Path) -> None:
     data = json.loads(tree(root, "--json").stdout)
     assert list(data) == ["app", "base", "leaf", "lib"]
-    assert data["lib"]["needs"] == [{"name": "base"}, {"name": "leaf"}]
+    assert data["lib"]["needs"] == [{"name": "base", "spec": "base"}, {"name": "leaf", "spec": "leaf"}]
     assert data["lib"]["needed_by"] == ["app"]
     assert data["app"]["direct"] and not data["base"]["direct"]
 

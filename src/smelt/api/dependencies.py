@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """A dependency on ``name``; ``extras``: those of the dependent package that it is for (empty: always)."""
+    """A dependency on ``name``; ``extras``: those of the dependent package that it is for (empty: always).
+
+    ``spec``: the requirement as the package says it.
+    """
 
     name: str
     extras: tuple[str, ...] = ()
+    spec: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ def _name(package: LockedPackage) -> str:
 
 
 def _conda_edges(depends: Sequence[str]) -> list[Edge]:
-    return [Edge(name=name) for spec in depends if not (name := spec_name(spec)).startswith("__")]
+    return [Edge(name=name, spec=spec) for spec in depends if not (name := spec_name(spec)).startswith("__")]
 
 
 def _joined(edges: Sequence[Edge]) -> tuple[Edge, ...]:
@@ -93,10 +97,15 @@ def _joined(edges: Sequence[Edge]) -> tuple[Edge, ...]:
         if old is None:
             found[edge.name] = edge
         elif not (old.extras and edge.extras):
-            found[edge.name] = Edge(name=edge.name)
+            found[edge.name] = Edge(name=edge.name, spec=_both(old, edge))
         else:
-            found[edge.name] = Edge(name=edge.name, extras=tuple(dict.fromkeys((*old.extras, *edge.extras))))
+            extras = tuple(dict.fromkeys((*old.extras, *edge.extras)))
+            found[edge.name] = Edge(name=edge.name, extras=extras, spec=_both(old, edge))
     return tuple(found.values())
+
+
+def _both(first: Edge, second: Edge) -> str:
+    return first.spec if first.spec == second.spec else f"{first.spec}; {second.spec}"
 
 
 class _Extras:
@@ -133,7 +142,7 @@ class _Extras:
                 continue
             always = self._holds(requirement, ())
             causes = () if always else tuple(extra for extra in extras if self._holds(requirement, (extra,)))
-            found.append(Edge(name=normalize_pypi_name(requirement.name), extras=causes))
+            found.append(Edge(name=normalize_pypi_name(requirement.name), extras=causes, spec=str(requirement)))
         return found
 
     def _holds(self, requirement: Requirement, extras: tuple[str, ...]) -> bool:

@@ -77,6 +77,12 @@ COMMANDS: tuple[Command, ...] = (
         summary="Show this machine, the workspace and its environments",
         group="Workspace",
     ),
+    Command(
+        name="why",
+        module="smelt.cli.why",
+        summary="Tell which requirement brings a package",
+        group="Workspace",
+    ),
     Command(name="tree", module="smelt.cli.tree", summary="Show what depends on what", group="Workspace"),
     Command(name="clean", module="smelt.cli.clean", summary="Remove installed environments", group="Workspace"),
     Command(
