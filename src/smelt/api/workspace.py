@@ -397,4 +397,12 @@ def outdated(mismatches: Sequence[Mismatch]) -> LockOutdatedError:
 def _run(coroutine: Coroutine[object, object, T]) -> T:
     import asyncio  # 20 ms that an unchanged workspace does not pay
 
-    return asyncio.run(coroutine)
+    results: list[T] = []
+
+    async def work() -> None:
+        # not returned: asyncio makes a text of the task and its result when it resets the handler of Ctrl-C, and the
+        # text of a large lock takes 0.2 s
+        results.append(await coroutine)
+
+    asyncio.run(work())
+    return results[0]

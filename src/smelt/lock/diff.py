@@ -71,12 +71,13 @@ def diff(old: Lock | None, new: Lock) -> LockDiff:
     """
     names = [*new.environments, *(name for name in (old.environments if old else ()) if name not in new.environments)]
     found: dict[str, Mapping[str, tuple[Change, ...]]] = {}
+    entries = _Entries()
     for name in names:
         before = _platforms(old, name)
         after = _platforms(new, name)
         platforms: dict[str, tuple[Change, ...]] = {}
         for platform in [*after, *(platform for platform in before if platform not in after)]:
-            changes = _changes(old, before.get(platform, ()), new, after.get(platform, ()))
+            changes = _changes(old, before.get(platform, ()), new, after.get(platform, ()), entries)
             if changes:
                 platforms[platform] = changes
         if platforms:
@@ -90,7 +91,7 @@ def _platforms(lock: Lock | None, environment: str) -> Mapping[str, tuple[Refere
 
 
 def _changes(
-    old: Lock | None, before: tuple[Reference, ...], new: Lock, after: tuple[Reference, ...]
+    old: Lock | None, before: tuple[Reference, ...], new: Lock, after: tuple[Reference, ...], entries: _Entries
 ) -> tuple[Change, ...]:
     if before == after:
         return ()
@@ -100,10 +101,10 @@ def _changes(
         package = new.packages[reference]
         previous = olds.pop(_key(package), None)
         if previous is None:
-            found.append(_change(None, None, new, reference))
+            found.append(_change(None, None, new, reference, entries))
         elif previous != reference:
-            found.append(_change(old, previous, new, reference))
-    found += [_change(old, reference, None, None) for reference in olds.values()]
+            found.append(_change(old, previous, new, reference, entries))
+    found += [_change(old, reference, None, None, entries) for reference in olds.values()]
     return tuple(sorted(found, key=lambda change: (change.name, change.kind)))
 
 
@@ -111,14 +112,31 @@ def _key(package: LockedPackage) -> tuple[str, str]:
     return ("pypi" if isinstance(package, PypiPackage) else "conda", package.name.lower())
 
 
-def _change(old: Lock | None, before: Reference | None, new: Lock | None, after: Reference | None) -> Change:
+class _Entries:
+    """What the file says of packages, made once for all environments that have them."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, Reference], Mapping[str, object]] = {}
+
+    def of(self, lock: Lock, reference: Reference) -> Mapping[str, object]:
+        """The entry of a package. ``lock`` must live as long as this."""
+        key = (id(lock), reference)
+        entry = self._made.get(key)
+        if entry is None:
+            entry = self._made[key] = short_entry(reference, lock.packages[reference])
+        return entry
+
+
+def _change(
+    old: Lock | None, before: Reference | None, new: Lock | None, after: Reference | None, entries: _Entries
+) -> Change:
     was = old.packages[before] if old is not None and before is not None else None
     now = new.packages[after] if new is not None and after is not None else None
     package = now if now is not None else was
     assert package is not None
     kind, name = _key(package)
-    left = short_entry(before, was) if before is not None and was is not None else None
-    right = short_entry(after, now) if after is not None and now is not None else None
+    left = entries.of(old, before) if old is not None and before is not None else None
+    right = entries.of(new, after) if new is not None and after is not None else None
     return Change(
         name=name,
         kind=kind,

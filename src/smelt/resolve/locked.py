@@ -34,6 +34,8 @@ class LockBuilder:
         self._sources: dict[str, SourceLock] = {}
         self._environments: dict[str, dict[str, tuple[Reference, ...]]] = {}
         self._kept: set[tuple[str, str]] = set()
+        # a record is in many environments, and is the same object in all of them; holding it keeps its id its own
+        self._references_of: dict[int, tuple[CondaRecord, Reference]] = {}
         self._old_indexes: dict[str, Mapping[str, object]] = {}
 
     def add(self, environment: str, platform: str, solution: Solution) -> None:
@@ -106,7 +108,11 @@ class LockBuilder:
         return tuple(sorted(found))
 
     def _binary(self, record: CondaRecord, *, kept: bool = False) -> Reference:
+        known = self._references_of.get(id(record))
+        if known is not None and self._packages.get(known[1]) is record:
+            return known[1]
         reference = reference_of(record)
+        self._references_of[id(record)] = (record, reference)
         held = self._packages.get(reference)
         if isinstance(held, CondaRecord) and held.sha256 == record.sha256:
             # The same package may be known with run-exports (from a host environment) and without, and with package

@@ -60,6 +60,7 @@ class CondaSolver:
         self._network = network or Network()
         self._gateway: Gateway | None = None
         self._gate = asyncio.Semaphore(self._network.solves or os.cpu_count() or 1)
+        self._records: dict[str, CondaRecord] = {}
         self._answers: dict[SolveRequest, asyncio.Task[tuple[CondaRecord, ...]]] = {}
 
     def gateway(self) -> Gateway:
@@ -221,10 +222,18 @@ class CondaSolver:
             ) from error
         except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
             raise channel_error(error, request.channels) from error
-        records = [from_rattler(record) for record in solved]
-        for record in records:
+        return [self._record(record) for record in solved]
+
+    def _record(self, found: RepoDataRecord) -> CondaRecord:
+        """Our form of a record, made once: most are in the answers of many solves. Raises ChannelError."""
+        url = found.url
+        record = self._records.get(url)
+        if record is None:
+            record = from_rattler(found)
             _check_harmless(record)
-        return records
+            if record.channel != SOURCE_CHANNEL:
+                self._records[url] = record
+        return record
 
 
 def _check_harmless(record: CondaRecord) -> None:
