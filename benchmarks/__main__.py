@@ -9,7 +9,17 @@ from importlib import import_module
 
 from benchmarks.figure import table
 
-NAMES = ("start", "noop", "sources", "warm_run", "lock_load", "install_overhead", "build_overhead", "packing", "locking")
+NAMES = (
+    "start",
+    "noop",
+    "sources",
+    "warm_run",
+    "lock_load",
+    "install_overhead",
+    "build_overhead",
+    "packing",
+    "locking",
+)
 
 
 def main() -> None:
