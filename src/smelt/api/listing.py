@@ -28,6 +28,8 @@ def rows(lock: Lock, effective: EffectiveEnvironment) -> list[dict[str, object]]
 def locked_packages(lock: Lock, effective: EffectiveEnvironment) -> tuple[LockedPackage, ...]:
     """The packages of an environment on its platform. Raises LockError where that is not locked."""
     packages = lock.packages_of(effective.environment.name, effective.platform.name)
+    if packages is None and not (effective.dependencies or effective.pypi_requirements):
+        return ()  # the reference leaves out of the lock what holds nothing
     if packages is None:
         raise LockError(
             f"environment `{effective.environment.name}` is not locked for {effective.platform.name}",

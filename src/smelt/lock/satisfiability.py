@@ -163,7 +163,8 @@ def _check_environment(
         reason = "it is not in the lock file"
         return [Mismatch(environment=name, platform=None, reason=reason, code="missing-environment")]
     channels = tuple(dict.fromkeys(channel for one in effective for channel in one.channels))
-    problem = _channel_problem(locked, channels) or _extra_platforms(lock, locked, effective)
+    # an environment whose features share no platform has no channels either
+    problem = (_channel_problem(locked, channels) if effective else None) or _extra_platforms(lock, locked, effective)
     if problem is not None:
         return [_mismatch(name, None, problem)]
     found: list[Mismatch] = []
