@@ -70,6 +70,10 @@ class Explainer:
         help = help or built_for
         if context.exclude_newer is not None and names:
             notes.append(f"`exclude-newer` leaves out packages newer than {context.exclude_newer}")
+        own = [f"`{name}` newer than {text}" for name, text in context.package_cutoffs if name in names]
+        own += [f"packages of {url} newer than {text}" for url, text in context.channel_cutoffs if names]
+        if own:
+            notes.append(f"`exclude-newer` leaves out {', '.join(own)}")
         group = first.environment.solve_group
         what = f"solve group `{group}`" if group else f"environment `{first.environment.name}`"
         return SolveError(

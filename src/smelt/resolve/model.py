@@ -62,6 +62,8 @@ class Context:
     zip_keys: tuple[tuple[str, ...], ...]
     profile: Profile | None
     variant_constraints: bool
+    channel_cutoffs: tuple[tuple[str, str], ...] = ()
+    package_cutoffs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

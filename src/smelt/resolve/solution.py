@@ -123,6 +123,8 @@ class SourceSolver:
             channel_priority=context.channel_priority,
             strategy=context.strategy,
             exclude_newer=context.exclude_newer,
+            channel_cutoffs=context.channel_cutoffs,
+            package_cutoffs=context.package_cutoffs,
         )
 
     async def _expand(self, goal: Goal, context: Context, preview: dict[str, CondaRecord] | None) -> _Expansion:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from smelt.config.network import Network
-from smelt.errors import ErrorGroup, Label, ManifestError, NotSupportedError, SmeltError, SolveError
+from smelt.errors import ErrorGroup, Label, ManifestError, SmeltError, SolveError
 from smelt.lock.model import Lock
 from smelt.resolve.locked import LockBuilder
 from smelt.resolve.model import Context, Goal, ResolveReporter, Solution, SourceRequirement
@@ -47,10 +47,13 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     Environments of one solve group are solved together. Raises SolveError headed by environment and platform
     (several: ErrorGroup), ManifestError, SourceError, ChannelError, NotSupportedError.
     """
-    workspace = request.workspace
-    check_supported(workspace)
+    from smelt.resolve.dev import with_dev
+
+    loader = PackageLoader(request.workspace, request.old, request.unlock, request.network)
+    workspace = await asyncio.to_thread(with_dev, request.workspace, loader)
+    request = replace(request, workspace=workspace)
     solver = SourceSolver(
-        PackageLoader(workspace, request.old, request.unlock, request.network),
+        loader,
         CondaSolver(network=request.network),
         LockedInputs.from_lock(request.old, request.unlock),
         request.network,
@@ -114,16 +117,6 @@ def members_of(workspace: Workspace, pair: Pair) -> tuple[EffectiveEnvironment, 
     """The environments that are solved together with ``pair``, itself included, on its platform."""
     group = next(names for names in solve_groups(workspace) if pair[0] in names)
     return tuple(workspace.effective[name, pair[1]] for name in group if (name, pair[1]) in workspace.effective)
-
-
-def check_supported(workspace: Workspace) -> None:
-    """Raise NotSupportedError for what the manifest may say and smelt cannot lock yet."""
-    for (environment, _), effective in workspace.effective.items():
-        if effective.dev:
-            names = ", ".join(sorted(effective.dev)[:3])
-            raise NotSupportedError(
-                f"environment `{environment}` has development dependencies ({names}), which smelt cannot lock yet"
-            )
 
 
 def _part(solution: Solution, member: EffectiveEnvironment, workspace: Workspace) -> Solution:
@@ -193,6 +186,8 @@ def context_of(workspace: Workspace, members: Sequence[EffectiveEnvironment]) ->
         zip_keys=first.zip_keys,
         profile=first.profile,
         variant_constraints=workspace.variant_constraints,
+        channel_cutoffs=tuple(sorted(first.channel_cutoffs.items())),
+        package_cutoffs=tuple(sorted(first.package_cutoffs.items())),
     )
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from smelt.config.network import Network
 from smelt.errors import ChannelError, SolveError
 from smelt.fs import cache_root
 from smelt.solve.cutoff import parse_cutoff
+from smelt.solve.dated import Cutoffs, DatedChannel
 from smelt.solve.network import gateway, redacted
-from smelt.solve.offline import AtHand, CachedChannel, LocalPart, local_parts
+from smelt.solve.offline import AtHand, ChannelView, LocalPart, local_parts
 from smelt.solve.records import from_rattler, to_rattler
 from smelt.solve.request import SOURCE_CHANNEL, SolveRequest
 from smelt.types import NOARCH, CondaRecord, VirtualPackage, current_platform
@@ -45,7 +47,10 @@ class Candidates:
 _ONLINE = "smelt is offline: remove the `--offline` flag once, and what is fetched stays in the cache"
 _LONGEST = 200  # with name, version and build a folder is called
 
-Source = Candidates | LocalPart | CachedChannel | str
+View = ChannelView | DatedChannel | str
+"""A channel; the string is one as rattler reads it by itself."""
+
+Source = Candidates | LocalPart | View
 """Where records come from; a string is a channel."""
 
 
@@ -60,6 +65,7 @@ class CondaSolver:
         self._network = network or Network()
         self._gateway: Gateway | None = None
         self._gate = asyncio.Semaphore(self._network.solves or os.cpu_count() or 1)
+        self._now = datetime.now(UTC)
         self._records: dict[str, CondaRecord] = {}
         self._answers: dict[SolveRequest, asyncio.Task[tuple[CondaRecord, ...]]] = {}
 
@@ -111,7 +117,7 @@ class CondaSolver:
         try:
             solved = await self._ask([*own, *channels], request)
         except SolveError as error:
-            unknown = sorted({name for each in channels if isinstance(each, CachedChannel) for name in each.unknown})
+            unknown = sorted({name for each in channels for name in _unknown(each)})
             if unknown:
                 error.notes = (*error.notes, f"smelt is offline, and the lists of {', '.join(unknown)} are not cached")
                 error.help = (
@@ -131,23 +137,26 @@ class CondaSolver:
             records.append(candidate if candidate is not None and record.channel == SOURCE_CHANNEL else record)
         return tuple(sorted(records, key=lambda record: record.name))
 
-    async def _channels(self, request: SolveRequest) -> list[CachedChannel | str]:
-        """The channels of ``request``; offline, as far as they are cached. Raises ChannelError."""
-        if not self._network.offline:
+    async def _channels(self, request: SolveRequest) -> list[View]:
+        """The channels of ``request``; offline, as far as they are cached. Raises ChannelError, ManifestError."""
+        dated = bool(request.channel_cutoffs or request.package_cutoffs)
+        if not self._network.offline and not dated:
             return list(request.channels)
         from rattler import exceptions
 
-        sources: list[CachedChannel | str] = []
+        cutoffs = Cutoffs.of(request, self._now)
+        sources: list[View] = []
         for channel in request.channels:
-            if channel.startswith("file:"):
+            local = channel.startswith("file:")
+            if local and not dated:
                 sources.append(channel)
                 continue
-            cached = CachedChannel(self.gateway(), channel)
+            view = ChannelView(self.gateway(), channel, tolerant=self._network.offline and not local)
             try:
-                await cached.open([request.subdir, NOARCH])
+                await view.open([request.subdir, NOARCH])
             except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
                 raise channel_error(error, [channel]) from error
-            sources.append(cached)
+            sources.append(DatedChannel(view, cutoffs) if dated else view)
         return sources
 
     def _restricts(self, request: SolveRequest) -> bool:
@@ -157,7 +166,7 @@ class CondaSolver:
     async def _ask_local(
         self,
         own: Sequence[Candidates],
-        channels: Sequence[CachedChannel | str],
+        channels: Sequence[View],
         request: SolveRequest,
         at_hand: AtHand,
         missing: Sequence[str],
@@ -185,9 +194,7 @@ class CondaSolver:
         except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
             raise channel_error(error, request.channels) from error
 
-    async def _ask(
-        self, sources: Sequence[Candidates | LocalPart | CachedChannel | str], request: SolveRequest
-    ) -> list[CondaRecord]:
+    async def _ask(self, sources: Sequence[Source], request: SolveRequest) -> list[CondaRecord]:
         """rattler's answer. Raises SolveError, ChannelError."""
         import rattler
         from rattler import exceptions
@@ -200,7 +207,8 @@ class CondaSolver:
             else rattler.ChannelPriority.Strict
         )
         try:
-            cutoff = parse_cutoff(request.exclude_newer) if request.exclude_newer else None
+            dated = request.channel_cutoffs or request.package_cutoffs
+            cutoff = parse_cutoff(request.exclude_newer) if request.exclude_newer and not dated else None
             async with self._gate:
                 solved = await rattler.solve(
                     sources=sources,
@@ -234,6 +242,12 @@ class CondaSolver:
             if record.channel != SOURCE_CHANNEL:
                 self._records[url] = record
         return record
+
+
+def _unknown(source: View) -> set[str]:
+    """The names whose lists were asked for and are not cached."""
+    view = source.view if isinstance(source, DatedChannel) else source
+    return view.unknown if isinstance(view, ChannelView) else set()
 
 
 def _check_harmless(record: CondaRecord) -> None:

@@ -17,6 +17,8 @@ from smelt.types import NOARCH, CondaRecord
 if TYPE_CHECKING:
     from rattler import Gateway, MatchSpec, PackageName, RepoDataRecord, Subdir
 
+    from smelt.solve.dated import DatedChannel
+
 
 _REVISION_LENGTH = 8  # what stands before the hash, see smelt.install.packages
 
@@ -68,7 +70,7 @@ class LocalPart:
 
 async def local_parts(
     gateway: Gateway,
-    sources: Sequence[CachedChannel | str],
+    sources: Sequence[ChannelView | DatedChannel | str],
     request: SolveRequest,
     specs: Sequence[MatchSpec],
     at_hand: AtHand,
@@ -90,27 +92,31 @@ def _is_at_hand(record: RepoDataRecord, at_hand: AtHand) -> bool:
     return at_hand.holds(name=name, version=version, build=build, url=record.url, sha256=sha256)
 
 
-class CachedChannel:
-    """A channel as far as its lists are cached (rattler's ``RepoDataSource`` protocol).
+class ChannelView:
+    """A channel, package by package (rattler's ``RepoDataSource`` protocol); offline, as far as its lists are cached.
 
     A channel whose index comes in shards has lists only of what earlier solves looked at, and one that has nothing for
-    a platform has none for it at all: what is not cached counts as not there. ``unknown``: the names that was so for.
+    a platform has none for it at all: offline (``tolerant``), what is not cached counts as not there. ``unknown``: the
+    names that was so for.
     """
 
-    def __init__(self, gateway: Gateway, channel: str) -> None:
+    def __init__(self, gateway: Gateway, channel: str, *, tolerant: bool) -> None:
         self._gateway = gateway
-        self._channel = channel
+        self.channel = channel
+        self._tolerant = tolerant
         self._names: dict[str, list[str]] = {}
         self.unknown: set[str] = set()
 
     async def open(self, platforms: Sequence[str]) -> None:
-        """See which lists are there. Raises rattler's GatewayError where none is."""
+        """See which lists are there. Raises rattler's GatewayError where none is (not tolerant: where one is not)."""
         errors: list[Exception] = []
         for platform in platforms:
             try:
-                found = await self._gateway.names([self._channel], [platform])  # pyright: ignore[reportArgumentType]
+                found = await self._gateway.names([self.channel], [platform])  # pyright: ignore[reportArgumentType]
                 self._names[platform] = [name.normalized for name in found]
             except _unreadable() as error:
+                if not self._tolerant:
+                    raise
                 errors.append(error)
         if not self._names:
             raise errors[0]
@@ -121,9 +127,11 @@ class CachedChannel:
             return []
         try:
             found = await self._gateway.query(
-                [self._channel], [platform], [name.normalized], recursive=False, channel_relations="disabled"
+                [self.channel], [platform], [name.normalized], recursive=False, channel_relations="disabled"
             )
         except _unreadable():
+            if not self._tolerant:
+                raise
             self.unknown.add(name.normalized)
             return []
         return [record for records in found for record in records]

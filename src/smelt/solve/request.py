@@ -18,7 +18,8 @@ class SolveRequest:
     ``subdir``: the platform solved for (``noarch`` is always searched too). ``candidates``: records of source
     packages; a name that occurs among them is taken from them and from no channel, the ones listed first are
     preferred among equals. ``locked``: records to keep where they still fit. ``exclude_newer``: RFC 3339
-    time stamp, date, or duration (``7d``).
+    time stamp, date, or duration (``7d``); ``channel_cutoffs`` (by base URL) and ``package_cutoffs`` (by name) go
+    before it.
     """
 
     specs: tuple[str, ...]
@@ -31,3 +32,5 @@ class SolveRequest:
     channel_priority: str = "strict"
     strategy: str = "highest"
     exclude_newer: str | None = None
+    channel_cutoffs: tuple[tuple[str, str], ...] = ()
+    package_cutoffs: tuple[tuple[str, str], ...] = ()
