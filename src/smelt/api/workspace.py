@@ -351,6 +351,7 @@ class Workspace:
 
         ``names``: environment → names of the packages that are wanted of it (None: all).
         """
+        from smelt.resolve.dev import with_dev
         from smelt.resolve.packages import PackageLoader
         from smelt.resolve.plan import BuildPlanner
 
@@ -361,7 +362,8 @@ class Workspace:
                     code="lock-environment-missing",
                     help="leave out `--frozen`: then it is solved, and added to the lock file",
                 )
-        planner = BuildPlanner(self.model, lock, PackageLoader(self.model, lock, network=self.network))
+        loader = PackageLoader(self.model, lock, network=self.network)
+        planner = BuildPlanner(with_dev(self.model, loader), lock, loader)
         for name in environments if environments is not None else self.supported():
             wanted = names.get(name) if names is not None else None
             planner.add((name, platform_for(self.model, name, platform).name), wanted)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-from smelt.errors import NotSupportedError
 from smelt.lock.matcher import Matcher
 from smelt.lock.model import Lock, LockedEnvironment, LockedPackage, PypiPackage, SourcePackage
 from smelt.lock.options import DEFAULTS, solve_options
@@ -324,11 +323,6 @@ def _package_problem(
     problem = walk.constraints(effective.constraints) or walk.requirements(effective.dependencies)
     if problem is not None:
         return problem
-    if effective.dev:
-        raise NotSupportedError(
-            f"environment '{effective.environment.name}' has development dependencies "
-            f"({', '.join(effective.dev)}), which cannot be checked against a lock file yet"
-        )
     use.by_conda |= walk.visited
     if not effective.pypi_requirements:
         return walk.left_over() or left_over(pypi) or walk.sources_changed(checks.source_digests)

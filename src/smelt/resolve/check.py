@@ -5,9 +5,9 @@ from __future__ import annotations
 from smelt.lock.model import Lock
 from smelt.lock.satisfiability import Checks, Mismatch
 from smelt.lock.satisfiability import check as check_lock
+from smelt.resolve.dev import with_dev
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.sources import LockedSources
-from smelt.resolve.workspace import check_supported
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.matching import RattlerMatcher
 from smelt.solve.pypi_input import absolute
@@ -22,13 +22,14 @@ def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None 
     Source packages are rendered (from the cache where nothing changed), so this also raises what loading and
     rendering raise.
     """
-    check_supported(workspace)
     if lock is None:
         return tuple(
             Mismatch(environment=name, platform=platform, reason="there is no lock file", code="lock-missing")
             for name, platform in workspace.effective
         )
-    sources = LockedSources(workspace, lock, loader or PackageLoader(workspace, lock))
+    loader = loader or PackageLoader(workspace, lock)
+    workspace = with_dev(workspace, loader)
+    sources = LockedSources(workspace, lock, loader)
     digests, records = sources.today(pair for pair in workspace.effective if lock.packages_of(*pair) is not None)
     checks = Checks(
         matcher=RattlerMatcher(),
