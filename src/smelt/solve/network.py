@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from rattler.repo_data.gateway import SourceConfig
 
 _RETRIES = 3
+_WORTH_A_RETRY = 10
+"""Who has less patience than so many seconds does not want to wait for another try."""
+
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@\"'`]+@")
 _SIGNED = re.compile(r"\?[^\s\"'`)]*X-Amz-[^\s\"'`)]*", re.IGNORECASE)
 _TOKEN = re.compile(r"/t/[^/\s\"'`)]+")
@@ -34,8 +37,9 @@ def client(network: Network, *, timeout: int | None = None) -> Client:
         return Client([AddHeadersMiddleware(_refuse)])
     from rattler.config import Config
 
+    retries = min(_RETRIES, network.timeout // _WORTH_A_RETRY)
     try:
-        return Client.from_config(Config.from_toml(network.rattler), max_retries=_RETRIES, timeout=timeout)
+        return Client.from_config(Config.from_toml(network.rattler), max_retries=retries, timeout=timeout)
     except Exception as error:
         raise ConfigError(
             "the network settings of the configuration cannot be obeyed",
