@@ -103,6 +103,7 @@ def install_environments(
             done.append(Installed(environment=request.environment, prefix=request.prefix, changed=result.changed))
         return done
 
+    _detach(workspace)
     installed = asyncio.run(one_after_another())
     settings = workspace.settings_stamps()
     usual = options.platform is None and left is None and mode != "frozen"
@@ -114,6 +115,17 @@ def install_environments(
             {r.environment: r.digest for r in requests},
         )
     return tuple(installed)
+
+
+def _detach(workspace: Workspace) -> None:
+    """Put the environments where the settings want them. A script's are in the cache anyway."""
+    from smelt.fs import cache_root
+    from smelt.install.detached import detached_folder, link_environments
+
+    base = workspace.settings.detached_environments(cache_root())
+    model = workspace.model
+    if base is not None and model.state is None:
+        link_environments(model.state_folder, detached_folder(model.root, model.name, base))
 
 
 def _request(

@@ -25,10 +25,7 @@ WITH_VALUE = frozenset(
 """The options here that take a value in the next word."""
 
 # Settings that are read and that nothing here obeys yet: to be said, because they promise something.
-_WITHOUT_EFFECT = (
-    ("detached-environments",),
-    ("cache",),
-)
+_WITHOUT_EFFECT = (("cache",),)
 
 
 def add_config_source(parser: argparse.ArgumentParser) -> None:

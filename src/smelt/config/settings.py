@@ -84,6 +84,19 @@ class Settings:
         """Whether activation scripts are asked each time."""
         return self.get("shell", "force-activate") is True
 
+    def detached_environments(self, cache: Path) -> Path | None:
+        """The folder that holds the environments of all workspaces; None where they are in their workspaces.
+
+        ``cache``: the cache root, in which they are if the setting names no folder.
+        """
+        found = self.get("detached-environments")
+        if isinstance(found, str):
+            return Path(found)
+        if found is not True:
+            return None
+        own = self.get("cache", "detached-environments")
+        return Path(str(own)) if own is not None else cache / "envs"
+
     @property
     def offline(self) -> bool:
         """Whether nothing but what is cached may be used."""

@@ -55,6 +55,10 @@ async def remove_everything(state_folder: Path, waiting: Callable[[str], None]) 
         if size is not None:
             removed.append((path, size))
     memory = [path for path in _children(state_folder / "smelt") if not _is_lock(path)]
+    if envs.is_symlink():  # environments that are kept elsewhere
+        target = envs.readlink()
+        envs.unlink()
+        removed.append((target, _remove(target)))
     for path in [envs, *(state_folder / name for name in _REFERENCE), *memory]:
         if os.path.lexists(path):
             removed.append((path, _remove(path)))
