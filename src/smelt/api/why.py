@@ -110,7 +110,10 @@ class _Requested:
         """The requirements for a package."""
         if node.kind == "conda":
             return [
-                (describe(each.name, each.spec), each.place)
+                (
+                    describe(each.name, each.spec) + (f" @ {each.spec.location}" if each.spec.is_source else ""),
+                    each.place,
+                )
                 for each in self._effective.dependencies
                 if each.name == node.name
             ]
