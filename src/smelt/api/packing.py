@@ -48,7 +48,7 @@ class PackOptions:
     ``smelt.pack.formats.FORMATS``; by default told by the name of the output. ``inject``: packages that are added.
     ``cache``: a folder that keeps what is downloaded. ``ignore_non_wheels``: leave out PyPI packages that are no wheels
     (by default they are built, where the platform is this machine's). ``mode``: how the lock is taken. ``jobs``: builds
-    at the same time.
+    at the same time. ``sbom``: a bill of materials goes with it, in a form of ``smelt.pack.sbom.FORMATS``.
     """
 
     environment: str = "default"
@@ -60,6 +60,7 @@ class PackOptions:
     ignore_non_wheels: bool = False
     mode: LockMode = "frozen"
     jobs: int | None = None
+    sbom: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,10 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
     folder = Path(tempfile.mkdtemp(prefix="pack-", dir=root))
     try:
         content = pack_content(workspace, options, folder, reporter)
+        if options.sbom is not None:
+            from smelt.pack.sbom import with_sbom
+
+            content = with_sbom(content, options.sbom)
         size = form.write(content, target, reporter)
     finally:
         remove_tree(folder)

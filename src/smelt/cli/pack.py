@@ -46,6 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="add a conda package or a wheel to the pack (may be given again)",
     )
+    parser.add_argument(
+        "--sbom",
+        choices=("cyclonedx",),
+        help="add a bill of materials (sbom.cdx.json): licences, hashes, sources",
+    )
     parser.add_argument("--use-cache", type=Path, metavar="DIR", help="keep what is downloaded in this folder")
     parser.add_argument(
         "--ignore-pypi-non-wheel", action="store_true", help="leave out PyPI packages that are not wheels"
@@ -95,6 +100,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 ignore_non_wheels=arguments.ignore_pypi_non_wheel,
                 mode=mode,
                 jobs=arguments.jobs,
+                sbom=arguments.sbom,
             ),
             progress,
         )
