@@ -170,8 +170,8 @@ def test_proxies_reach_tasks(machine: Machine) -> None:
 
 
 def test_what_cannot_be_obeyed_is_told(machine: Machine) -> None:
-    machine.run("config", "set", "detached-environments", "true", "--local")
-    assert "`detached-environments` of the configuration: smelt knows this setting" in machine.run("install").stderr
+    machine.run("config", "set", "cache.root", str(machine.home), "--local")
+    assert "`cache` of the configuration: smelt knows this setting" in machine.run("install").stderr
 
 
 def test_permissions(machine: Machine) -> None:

@@ -158,10 +158,11 @@ class Store:
                 inputs = json.dumps(dict(node.inputs), indent=1, sort_keys=True, ensure_ascii=False)
                 (staging / _INPUTS).write_text(inputs, encoding="utf-8")
                 (staging / _RECORD).write_text(json.dumps(data, indent=1, sort_keys=True), encoding="utf-8")
+                # The entries first: what a kill leaves of them is swept by the build that then has to be done again.
+                write_text(self._index_entry(node), json.dumps({"key": node.key}))
+                if node.content:
+                    write_text(self._content_entry(node.content), json.dumps({"key": node.key}))
                 replace_folder(staging, target)
-            write_text(self._index_entry(node), json.dumps({"key": node.key}))
-            if node.content:
-                write_text(self._content_entry(node.content), json.dumps({"key": node.key}))
         record = _record(data, target)
         if record is None:
             raise CacheError(f"the package {archive.name} does not describe itself", code="metadata-broken")
