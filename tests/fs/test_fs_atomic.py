@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 import threading
@@ -85,3 +87,16 @@ def test_who_waits_is_told_for_whom(tmp_path: Path) -> None:
         with hold(lock, "waiting", messages.append):
             assert time.monotonic() - started > 0.1
         assert messages == [f"waiting for process {other.pid}, doing something ({lock})"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(path.read_bytes()))
+    reader.start()
+    write_bytes(path, b"content")
+    reader.join()
+    assert got == [b"content"]
+    assert stat.S_ISFIFO(path.stat().st_mode)

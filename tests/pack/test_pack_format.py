@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import shutil
+import stat
 import subprocess
 import tarfile
+import threading
 import time
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from smelt.api.workspace import Workspace
 from smelt.errors import InstallError, PackError, UsageError
 from smelt.pack.formats import FORMATS
 from smelt.types import sha256_file
-from spine_kit import OTHER, SUBDIR, tree
+from spine_kit import OTHER, SUBDIR, posix, tree
 
 
 def test_entries_are_sorted_owned_by_nobody_and_dated_alike(small_pack: Path) -> None:
@@ -352,3 +354,24 @@ def test_tar_of_another_program_with_long_names(small_pack: Path, tmp_path: Path
     for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
         write_tar(tmp_path / "long.tar", files, form=form)
         assert unpacked(tmp_path / "long.tar", tmp_path / f"out{form}").packages == 4
+
+
+@posix
+def test_a_pipe_as_output_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """Also `-o /dev/null`: the device must stay what it is."""
+    workspace = small_workspace(tmp_path)
+    pipe = tmp_path / "pipe.tar"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    packed(workspace, pipe)
+    reader.join()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    packed(workspace, tmp_path / "pack.tar")
+    assert got == [(tmp_path / "pack.tar").read_bytes()]
+    link = tmp_path / "link.tar"
+    link.symlink_to(tmp_path / "behind.tar")
+    packed(workspace, link)
+    assert link.is_symlink()
+    assert (tmp_path / "behind.tar").read_bytes() == got[0]

@@ -18,6 +18,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     beside the same file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(data)  # a device or a pipe, which must never be replaced
+        return
     host = "".join(c if c.isalnum() else "-" for c in platform.node())
     _sweep(path, host)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.{host}.{os.getpid()}.", suffix=".part", dir=path.parent)

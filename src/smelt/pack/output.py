@@ -15,7 +15,7 @@ from smelt.errors import PackError
 def output_stream(target: Path | IO[bytes], *, mode: int = 0o666) -> Generator[IO[bytes]]:
     """A stream to write to. A file is written beside ``target`` and renamed at the end; parents are made.
 
-    If the block fails nothing is left. ``mode``: of the file, before the umask. Raises PackError
+    If the block fails nothing is left. A device or pipe is written to as it is. ``mode``: of the file, before the umask. Raises PackError
     (``pack-output``) where the file cannot be written.
     """
     if not isinstance(target, Path):
@@ -28,6 +28,14 @@ def output_stream(target: Path | IO[bytes], *, mode: int = 0o666) -> Generator[I
             code="pack-output",
             help="name a file, or ask for a folder (`--directory-only`)",
         )
+    if target.exists() and not target.is_file():  # a device, a pipe: to be written to, and never to be replaced
+        try:
+            with target.open("wb") as stream:
+                yield stream
+        except OSError as error:
+            raise unwritable(target, error) from error
+        return
+    target = target.resolve() if target.is_symlink() else target
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
