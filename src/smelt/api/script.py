@@ -89,7 +89,7 @@ def _from_stdin() -> RunnableScript:
 
 
 async def _fetched(url: str, folder: Path, network: Network) -> RunnableScript:
-    from smelt.install.packages import download
+    from smelt.install.download import download
     from smelt.install.request import SilentReporter
     from smelt.solve.network import client
 

@@ -19,20 +19,19 @@ import json
 import os
 import stat
 import sys
-import time
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from smelt.config.network import TIMEOUT, Network
 from smelt.errors import CacheError, ChannelError, InstallError, NotSupportedError
 from smelt.fs import remove_tree
+from smelt.install.download import download, redacted
 from smelt.install.locking import exclusive
 from smelt.install.request import InstallReporter
 from smelt.solve.network import client as make_client
-from smelt.solve.network import redacted as _without_credentials
 from smelt.types import CondaRecord, sha256_file
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 PACKAGES = "pkgs"
 _STAGING = ".smelt-staging"
 _AT_ONCE = 50
-_ATTEMPTS = 3
 _SCHEMES = ("https", "http", "s3", "oci", "gcs")
 _REVISION_LENGTH = 8
 
@@ -305,55 +303,6 @@ async def _archive(
     return await download(record.url, staging / record.file_name, client, reporter, patience=patience)
 
 
-class FetchReporter(Protocol):
-    """Hears how much of a file is here; ``InstallReporter`` is one."""
-
-    def fetched_bytes(self, package: str, received: int) -> None:
-        """``received`` bytes of ``package`` are here so far."""
-        ...
-
-
-async def download(url: str, path: Path, client: Client, reporter: FetchReporter, *, patience: float = TIMEOUT) -> Path:
-    """Fetch what is behind ``url`` into the file ``path``, trying again where the connection breaks.
-
-    Given up when nothing came for ``patience`` seconds. What was fetched is *not* compared with a hash. Raises
-    ChannelError (``download-failed``), OSError.
-    """
-    from rattler.package_streaming import download_to_path
-
-    for attempt in range(1, _ATTEMPTS + 1):
-        transfer = asyncio.ensure_future(download_to_path(client, url, path))
-        try:
-            if await _watch(transfer, path, reporter, patience):
-                return path
-            raise _download_error(url, path.name, f"nothing came for {patience:g} seconds")
-        except RuntimeError as error:  # no connection, or an answer that is an error: the client has retried
-            raise _download_error(url, path.name, str(error)) from error
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            if attempt == _ATTEMPTS:  # the connection broke in the middle
-                raise _download_error(url, path.name, str(error)) from error
-            await asyncio.sleep(attempt)
-        finally:
-            transfer.cancel()
-    raise AssertionError("unreachable")
-
-
-async def _watch(transfer: asyncio.Future[None], path: Path, reporter: FetchReporter, patience: float) -> bool:
-    """Tell how ``transfer`` gets on until it ends, True then, or until nothing came for ``patience`` seconds."""
-    size, moved = 0, time.monotonic()
-    while not (await asyncio.wait({transfer}, timeout=0.1))[0]:
-        now = path.stat().st_size if path.exists() else 0
-        if now != size:
-            size, moved = now, time.monotonic()
-            reporter.fetched_bytes(path.name, size)
-        elif time.monotonic() - moved > patience:
-            return False
-    transfer.result()
-    return True
-
-
 async def _check_hash(record: CondaRecord, archive: Path) -> None:
     algorithm, expected = ("sha256", record.sha256) if record.sha256 else ("md5", record.md5)
     if expected is None:
@@ -465,15 +414,6 @@ def _replace_entry(entry: Path, staging: Path, record: CondaRecord) -> None:
     package.replace(entry)
 
 
-def _download_error(url: str, name: str, text: str) -> ChannelError:
-    return ChannelError(
-        f"cannot download {name}",
-        code="download-failed",
-        notes=[redacted(url), _without_credentials(text)],
-        help="check the connection and that the channel still has this file; if it is gone, solve again (`smelt lock`)",
-    )
-
-
 def _cache_error(error: Exception, record: CondaRecord, folder: Path) -> CacheError:
     number = _errno(error)
     full = number in (errno.ENOSPC, errno.EDQUOT)
@@ -494,13 +434,3 @@ def _errno(error: Exception) -> int | None:
     _, _, rest = str(error).rpartition("(os error ")
     digits = rest.partition(")")[0]
     return int(digits) if digits.isdigit() else None
-
-
-def redacted(url: str) -> str:
-    """``url`` without user, password and token."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    path = parts.path
-    if path.startswith("/t/"):
-        path = "/t/*****" + path[3:].partition("/")[1] + path[3:].partition("/")[2]
-    return parts._replace(netloc=host, path=path).geturl()

@@ -21,7 +21,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from smelt.errors import InstallError, PackError
 from smelt.fs import remove_tree
-from smelt.install.packages import download, redacted
+from smelt.install.download import download, redacted
 from smelt.pack.description import channel_name
 from smelt.pack.injection import check_injected, read_injected, read_injected_wheel
 from smelt.pack.model import PYPI, CondaItem, PackContent, PackedFile, PackReporter, WheelItem, WheelOrigin

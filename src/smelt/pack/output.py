@@ -15,8 +15,8 @@ from smelt.errors import PackError
 def output_stream(target: Path | IO[bytes], *, mode: int = 0o666) -> Generator[IO[bytes]]:
     """A stream to write to. A file is written beside ``target`` and renamed at the end; parents are made.
 
-    If the block fails nothing is left. A device or pipe is written to as it is. ``mode``: of the file, before the umask. Raises PackError
-    (``pack-output``) where the file cannot be written.
+    If the block fails nothing is left. A device or pipe is written to as it is. ``mode``: of the file, before the
+    umask. Raises PackError (``pack-output``) where the file cannot be written.
     """
     if not isinstance(target, Path):
         yield target

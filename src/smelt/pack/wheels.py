@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from smelt.config.network import Network
 from smelt.errors import NotSupportedError, PackError
 from smelt.fs import hold, remove_tree, smelt_cache
-from smelt.install.packages import redacted
+from smelt.install.download import redacted
 from smelt.lock.pypi_source import parse_git
 from smelt.manifest.pypi import PypiOptions
 from smelt.solve.pypi_distribution import Distribution
