@@ -91,7 +91,7 @@ def _from_stdin() -> RunnableScript:
 async def _fetched(url: str, folder: Path, network: Network) -> RunnableScript:
     from smelt.install.download import download
     from smelt.install.request import SilentReporter
-    from smelt.solve.network import client
+    from smelt.solve.network import client, without_addresses
 
     safe = _without_password(url)
     parts = urlsplit(url)
@@ -102,7 +102,7 @@ async def _fetched(url: str, folder: Path, network: Network) -> RunnableScript:
     try:
         await download(url, path, client(network), SilentReporter())
     except ChannelError as error:
-        status = _STATUS.search(" ".join(error.notes))
+        status = _STATUS.search(without_addresses(" ".join(error.notes)))
         what = f": server returned {status[1]}" if status is not None else ""
         raise SourceError(
             f"failed to download the remote script {safe}{what}", code="script-download", notes=error.notes

@@ -6,13 +6,14 @@ import argparse
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smelt.cli.external import wait_for
+from smelt.cli.options import split_words
 from smelt.cli.settings import WITH_VALUE, add_config_source, add_settings
 from smelt.cli.terminal import Terminal, program
 from smelt.errors import TaskError, UsageError
@@ -46,12 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def separate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Our options, and the command with all that follows it (a ``--`` before it is ours)."""
-    index = 0
-    while index < len(arguments) and arguments[index].startswith("-") and arguments[index] != "-":
-        if arguments[index] == "--":
-            return list(arguments[:index]), list(arguments[index + 1 :])
-        index += 2 if arguments[index] in _WITH_VALUE else 1
-    return list(arguments[:index]), list(arguments[index:])
+    return split_words(arguments, _WITH_VALUE)
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -113,23 +109,13 @@ def _become(words: Sequence[str], environment: ExecEnvironment, variables: dict[
     try:
         if os.name == "posix":
             os.execve(found, list(words), variables)
-        return _wait([found, *words[1:]], variables)
+        return wait_for([found, *words[1:]], variables)
     except OSError as error:
         raise TaskError(
             f"cannot execute {found}: {error.strerror or error}",
             code="command-not-runnable",
             help="see whether the file is a program of this system",
         ) from error
-
-
-def _wait(command: Sequence[str], variables: dict[str, str]) -> int:
-    """Run a child and leave Ctrl-C to it."""
-    with subprocess.Popen(command, env=variables) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
 
 
 def _not_found(command: str, environment: ExecEnvironment) -> TaskError:

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -29,3 +29,14 @@ def run_external(program: str, arguments: Sequence[str]) -> int:
     if os.name == "posix":
         os.execv(program, [program, *arguments])
     return subprocess.run([program, *arguments], check=False).returncode
+
+
+def wait_for(command: Sequence[str], variables: Mapping[str, str], *, empty_stdin: bool = False) -> int:
+    """Run a child with ``variables``, leave Ctrl-C to it, and give its exit code (128 + number for a signal)."""
+    with subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL if empty_stdin else None) as process:
+        while True:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                continue
+            return code if code >= 0 else 128 - code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,19 @@ from smelt.errors import LockError, UsageError
 if TYPE_CHECKING:
     from smelt.api.workspace import LockMode, Workspace
     from smelt.workspace.script import ScriptSource
+
+
+def split_words(arguments: Sequence[str], with_value: Collection[str]) -> tuple[list[str], list[str]]:
+    """A command's own options, and what it is about with all that follows (a ``--`` before that is the command's).
+
+    ``with_value``: the options that take the next word.
+    """
+    index = 0
+    while index < len(arguments) and arguments[index].startswith("-") and arguments[index] != "-":
+        if arguments[index] == "--":
+            return list(arguments[:index]), list(arguments[index + 1 :])
+        index += 2 if arguments[index] in with_value else 1
+    return list(arguments[:index]), list(arguments[index:])
 
 
 def add_workspace(parser: argparse.ArgumentParser, *, script: bool = False) -> None:

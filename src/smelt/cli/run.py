@@ -10,7 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smelt.cli.options import add_environment, add_jobs, add_lock_usage, add_no_install, add_workspace, load, lock_mode
+from smelt.cli.options import (
+    add_environment,
+    add_jobs,
+    add_lock_usage,
+    add_no_install,
+    add_workspace,
+    load,
+    lock_mode,
+    split_words,
+)
 from smelt.cli.settings import WITH_VALUE, add_settings
 from smelt.cli.terminal import Terminal, program
 from smelt.errors import ExitCode
@@ -50,12 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def separate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Our options, and the task or command with all that follows it (a ``--`` before it is ours)."""
-    index = 0
-    while index < len(arguments) and arguments[index].startswith("-") and arguments[index] != "-":
-        if arguments[index] == "--":
-            return list(arguments[:index]), list(arguments[index + 1 :])
-        index += 2 if arguments[index] in _WITH_VALUE else 1
-    return list(arguments[:index]), list(arguments[index:])
+    return split_words(arguments, _WITH_VALUE)
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -6,10 +6,10 @@ import argparse
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from contextlib import suppress
 
+from smelt.cli.external import wait_for
 from smelt.cli.location import refuse_for_script
 from smelt.cli.options import check_script_lock, load, lock_mode
 from smelt.cli.settings import settings_for
@@ -61,16 +61,4 @@ def run_script(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 stream.flush()
         if os.name == "posix" and not script.source.transient:
             os.execve(python, command, variables)
-        return _wait(command, variables, empty_stdin=given == "-")
-
-
-def _wait(command: list[str], variables: dict[str, str], *, empty_stdin: bool) -> int:
-    """Run a child and leave Ctrl-C to it."""
-    stdin = subprocess.DEVNULL if empty_stdin else None
-    with subprocess.Popen(command, env=variables, stdin=stdin) as process:
-        while True:
-            try:
-                code = process.wait()
-            except KeyboardInterrupt:
-                continue
-            return code if code >= 0 else 128 - code
+        return wait_for(command, variables, empty_stdin=given == "-")

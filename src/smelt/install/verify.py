@@ -43,11 +43,12 @@ class Damage:
         return f"{self.path} {words[self.kind]}{owner}"
 
 
-def verify(prefix: Path, *, content: bool = True) -> list[Damage]:
+def verify(prefix: Path, *, content: bool = True, since: int | None = None) -> list[Damage]:
     """Compare every file of every package in ``prefix`` with its record in ``conda-meta``.
 
-    ``content`` False looks at presence, kind and size only. Files that no package owns are not damage. Reads only;
-    links are not followed. Records that cannot be read come first.
+    ``content`` False looks at presence, kind and size only, and reads what was written to after ``since``
+    (nanoseconds since the epoch); bytecode, which Python itself writes anew, need only be there then. Files that no
+    package owns are not damage. Reads only; links are not followed. Records that cannot be read come first.
     """
     records: list[Damage] = []
     files: list[Damage] = []
@@ -63,7 +64,7 @@ def verify(prefix: Path, *, content: bool = True) -> list[Damage]:
         if package in seen:
             records.append(Damage(kind="duplicate", path=shown, package=None))
         seen.add(package)
-        files.extend(_damages(str(prefix), package, paths, content))
+        files.extend(_damages(str(prefix), package, paths, content, since))
     return records + files
 
 
@@ -78,15 +79,17 @@ def _record(data: object) -> tuple[str, list[dict[str, object]]]:
     return name, cast("list[dict[str, object]]", paths)
 
 
-def _damages(prefix: str, package: str, paths: Iterable[dict[str, object]], content: bool) -> Iterator[Damage]:
+def _damages(
+    prefix: str, package: str, paths: Iterable[dict[str, object]], content: bool, since: int | None
+) -> Iterator[Damage]:
     for path in paths:
         name = str(path["_path"])
-        kind = _damage(f"{prefix}/{name}", path, content)
+        kind = _damage(f"{prefix}/{name}", path, content, since)
         if kind is not None:
             yield Damage(kind=kind, path=name, package=package)
 
 
-def _damage(file: str, path: dict[str, object], content: bool) -> DamageKind | None:
+def _damage(file: str, path: dict[str, object], content: bool, since: int | None) -> DamageKind | None:
     try:
         found = os.lstat(file)
     except OSError:
@@ -106,10 +109,12 @@ def _damage(file: str, path: dict[str, object], content: bool) -> DamageKind | N
         return None if stat.S_ISDIR(found.st_mode) else "kind"
     if not stat.S_ISREG(found.st_mode):
         return "kind"
+    if since is not None and file.endswith(".pyc"):
+        return None
     size = path.get("size_in_bytes")
     if size is not None and found.st_size != size:
         return "size"
-    if content and expected is not None:
+    if (content or (since is not None and found.st_mtime_ns > since)) and expected is not None:
         try:
             return None if sha256_file(Path(file)) == expected else "content"
         except OSError:

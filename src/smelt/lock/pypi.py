@@ -7,7 +7,7 @@ checks and what they allow follow the reference's ``satisfiability``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -27,6 +27,7 @@ from smelt.lock.pypi_requirement import (
 )
 from smelt.lock.pypi_source import git_problem, same_index, url_problem
 from smelt.lock.walk import Problem
+from smelt.manifest.positions import KeyPath
 from smelt.manifest.pypi import PypiOptions, PypiRequirement
 
 NO_VERSION = "0a0.dev0"
@@ -75,25 +76,29 @@ class PypiWalk:
         self._platform = platform
         self._overrides = options.dependency_overrides
         self._follow = follow
-        self._visited: set[str] = set()
+        # Each package that was reached, with the place of the requirement of the manifest that led there first.
+        self._visited: dict[str, KeyPath] = {}
         self.conda_used: set[str] = set()
 
     def requirements(self, requirements: Sequence[PypiRequirement]) -> Problem | None:
-        """The first thing that does not fit. Conda packages that were reached are followed in any case."""
+        """The first thing that does not fit, and the requirement that leads to it.
+
+        Conda packages that were reached are followed in any case.
+        """
         first: Problem | None = None
-        waiting: list[tuple[PypiWanted, str]] = []
+        waiting: list[tuple[PypiWanted, str, KeyPath]] = []
         for requirement in requirements:
             try:
                 wanted = from_manifest(requirement)
             except ValueError as error:
-                return Problem("pypi-requirement", str(error))
+                return Problem("pypi-requirement", str(error), at=requirement.place)
             if self._platform is None or not self._platform.is_supported:
-                return _no_python(wanted, self._platform)
+                return replace(_no_python(wanted, self._platform), at=requirement.place)
             if self._platform.holds(wanted.marker, wanted.extras):
-                waiting.append((wanted, _ENVIRONMENT))
-        seen: set[tuple[str, str]] = {(wanted.text, origin) for wanted, origin in waiting}
+                waiting.append((wanted, _ENVIRONMENT, requirement.place))
+        seen: set[tuple[str, str]] = {(wanted.text, origin) for wanted, origin, _ in waiting}
         while waiting:
-            wanted, origin = waiting.pop()
+            wanted, origin, at = waiting.pop()
             if wanted.name in self._locked.conda:
                 problem = self._conda(wanted, origin)
             else:
@@ -101,17 +106,18 @@ class PypiWalk:
                 package = self._by_name.get(wanted.name)
                 if package is not None:
                     if package.name not in self._visited:
-                        self._visited.add(package.name)
+                        self._visited[package.name] = at
                         problem = problem or self._package(package)
                     extras = self._override(wanted).extras
-                    problem = self._depends(package, extras, waiting, seen) or problem
-            first = first or problem
+                    problem = self._depends(package, extras, at, waiting, seen) or problem
+            if first is None and problem is not None:
+                first = problem if problem.place is not None else replace(problem, at=at)
         return first
 
     @property
-    def visited(self) -> frozenset[str]:
-        """The PyPI packages that were reached."""
-        return frozenset(self._visited)
+    def visited(self) -> Mapping[str, KeyPath]:
+        """The PyPI packages that were reached, each with the place of the requirement that led there."""
+        return self._visited
 
     def left_over(self) -> Problem | None:
         """Locked PyPI packages that nothing requires."""
@@ -129,7 +135,8 @@ class PypiWalk:
         self,
         package: PypiPackage,
         extras: Sequence[str],
-        waiting: list[tuple[PypiWanted, str]],
+        at: KeyPath,
+        waiting: list[tuple[PypiWanted, str, KeyPath]],
         seen: set[tuple[str, str]],
     ) -> Problem | None:
         assert self._platform is not None
@@ -140,7 +147,7 @@ class PypiWalk:
                 return Problem("pypi-requirement", f"{error} (required by '{package.name}')")
             if self._platform.holds(wanted.marker, extras) and (text, package.name) not in seen:
                 seen.add((text, package.name))
-                waiting.append((wanted, package.name))
+                waiting.append((wanted, package.name, at))
         return None
 
     def _conda(self, wanted: PypiWanted, origin: str) -> Problem | None:
@@ -242,8 +249,13 @@ def requires_dist(package: PypiPackage) -> tuple[str, ...]:
     return tuple(str(each) for each in cast("Sequence[object]", package.data.get("requires_dist") or ()))
 
 
-def wheel_problem(packages: Sequence[PypiPackage], platform: PypiPlatform | None) -> Problem | None:
-    """The first wheel that cannot be installed on ``platform``, by the tags in its name."""
+def wheel_problem(
+    packages: Sequence[PypiPackage], platform: PypiPlatform | None, reached: Mapping[str, KeyPath] | None = None
+) -> Problem | None:
+    """The first wheel that cannot be installed on ``platform``, by the tags in its name.
+
+    ``reached``: by package the place of the requirement that leads to it.
+    """
     if platform is None or not platform.is_supported:
         return None
     for package in packages:
@@ -259,14 +271,21 @@ def wheel_problem(packages: Sequence[PypiPackage], platform: PypiPlatform | None
                 "pypi-wheel-tags",
                 f"the wheel of '{package.name}' ({file_name}) is for another platform than the virtual packages and "
                 f"Python {platform.python} of {platform.subdir} allow",
+                at=(reached or {}).get(package.name, ()),
             )
     return None
 
 
 def build_problem(
-    packages: Sequence[PypiPackage], options: PypiOptions, requirements: Sequence[PypiRequirement]
+    packages: Sequence[PypiPackage],
+    options: PypiOptions,
+    requirements: Sequence[PypiRequirement],
+    reached: Mapping[str, KeyPath] | None = None,
 ) -> Problem | None:
-    """The first package that has to be built although ``no-build`` forbids it; editable projects may be."""
+    """The first package that has to be built although ``no-build`` forbids it; editable projects may be.
+
+    ``reached`` as for ``wheel_problem``.
+    """
     editable = {requirement.name for requirement in requirements if requirement.path and requirement.editable}
     for package in packages:
         forbidden = options.no_build == "all" or package.name in options.no_build
@@ -274,6 +293,7 @@ def build_problem(
             return Problem(
                 "pypi-no-build",
                 f"the lock file contains the package '{package.name}', which has to be built, but `no-build` is set",
+                at=(reached or {}).get(package.name, ()),
             )
     return None
 

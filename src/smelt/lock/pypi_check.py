@@ -47,8 +47,8 @@ def walk_pypi(
     return found, (
         missing
         or problem
-        or build_problem(pypi, effective.pypi_options, effective.pypi_requirements)
-        or wheel_problem(pypi, platform)
+        or build_problem(pypi, effective.pypi_options, effective.pypi_requirements, found.visited)
+        or wheel_problem(pypi, platform, found.visited)
     )
 
 

@@ -19,6 +19,7 @@ from smelt.lock.platforms import align, find_row, identity, listed, locked_ident
 from smelt.lock.pypi import LocalMetadata
 from smelt.lock.pypi_check import index_problem, left_over, walk_pypi
 from smelt.lock.walk import Matching, Problem, Walk
+from smelt.manifest.positions import KeyPath
 from smelt.text import Place
 from smelt.types import CondaRecord
 from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
@@ -29,7 +30,8 @@ from smelt.workspace.pypi import group_options
 class Mismatch:
     """Why a lock does not fit: on ``platform``, or on every platform of the environment where that is None.
 
-    ``code``: a stable word for the kind of reason. ``place``: the requirement in the manifest, if it is one.
+    ``code``: a stable word for the kind of reason. ``place``: the requirement in the manifest that is not met, or
+    leads to what does not fit; None where it is not about one.
     """
 
     environment: str
@@ -52,7 +54,8 @@ class Checks:
     rendered now; None: source packages are taken as they are locked. ``source_records``: identifier →
     what a source package is now, for locks that do not say (mutable sources locked by the reference).
     ``default_indexes``: the PyPI indexes that are used where the manifest names none (None: any will do).
-    ``local_metadata``: location of a local Python project → what it says of itself today.
+    ``local_metadata``: location of a local Python project → what it says of itself today. ``place``: of a value in
+    the manifest.
     """
 
     matcher: Matcher
@@ -62,6 +65,7 @@ class Checks:
     source_records: Mapping[str, CondaRecord] = field(default_factory=lambda: MappingProxyType({}))
     default_indexes: Callable[[], Sequence[str]] | None = None
     local_metadata: Callable[[str], LocalMetadata | None] | None = None
+    place: Callable[[KeyPath], Place | None] | None = None
     root: str | None = None
 
 
@@ -129,6 +133,8 @@ def check_target(
     packages = lock.packages_of(environment, row) if row is not None else ()
     own = use if use is not None else PypiUse()
     problem = _package_problem(effective, lock, packages or (), checks, matching or Matching(checks.matcher), own)
+    if problem is not None and problem.place is None and problem.at and checks.place is not None:
+        problem = replace(problem, place=checks.place(problem.at))
     return _mismatch(environment, platform, problem) if problem is not None else None
 
 

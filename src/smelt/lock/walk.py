@@ -9,6 +9,7 @@ from smelt.lock.matcher import Matcher
 from smelt.lock.model import Lock, SourceLock, SourcePackage
 from smelt.lock.requirement import Both, Condition, Requirement, describe, from_spec, parse_requirement
 from smelt.lock.sources import folder_of, source_mismatch
+from smelt.manifest.positions import KeyPath
 from smelt.text import Place
 from smelt.types import CondaRecord, SourceLocation, VirtualPackage
 from smelt.workspace.model import Dependency
@@ -18,11 +19,12 @@ LockedConda = CondaRecord | SourcePackage
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What does not fit, and where it is asked for."""
+    """What does not fit, and where it is asked for: ``place``, or for PyPI requirements the key path ``at``."""
 
     code: str
     reason: str
     place: Place | None = None
+    at: KeyPath = ()
 
 
 class Matching:
@@ -148,6 +150,8 @@ class Walk:
         # Per package what is still to be followed ("" is the package itself), and the extras that are or were.
         self._visited: dict[str, set[str]] = {}
         self._extras: dict[str, set[str]] = {}
+        # The requirement of the manifest from which a package was reached first.
+        self._places: dict[str, Place] = {}
         self._from_source: set[str] = set()
 
     def constraints(self, constraints: Sequence[Dependency]) -> Problem | None:
@@ -184,11 +188,14 @@ class Walk:
             )
             if problem is not None:
                 return Problem(problem.code, problem.reason, dependency.place)
+            if dependency.place is not None:
+                self._places.setdefault(requirement.name, dependency.place)
             self._visit(requirement, waiting)
         while waiting:
-            problem = self._depends_of(waiting.pop(), waiting)
+            name = waiting.pop()
+            problem = self._depends_of(name, waiting)
             if problem is not None:
-                return problem
+                return replace(problem, place=self._places.get(name))
         return None
 
     @property
@@ -287,6 +294,8 @@ class Walk:
                 if problem is not None:
                     return problem
             if needed not in self._visited or requirement.extras:
+                if name in self._places:
+                    self._places.setdefault(needed, self._places[name])
                 self._visit(requirement, waiting)
         return None
 

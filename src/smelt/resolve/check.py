@@ -5,6 +5,8 @@ from __future__ import annotations
 from smelt.lock.model import Lock
 from smelt.lock.satisfiability import Checks, Mismatch
 from smelt.lock.satisfiability import check as check_lock
+from smelt.manifest.document import read_document
+from smelt.manifest.positions import KeyPath
 from smelt.resolve.dev import with_dev
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.sources import LockedSources
@@ -13,6 +15,7 @@ from smelt.solve.matching import RattlerMatcher
 from smelt.solve.pypi_input import absolute
 from smelt.solve.pypi_project import read_project
 from smelt.solve.pypi_uv import default_indexes
+from smelt.text import Place
 from smelt.workspace.model import Workspace
 
 
@@ -31,6 +34,11 @@ def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None 
     workspace = with_dev(workspace, loader)
     sources = LockedSources(workspace, lock, loader)
     digests, records = sources.today(pair for pair in workspace.effective if lock.packages_of(*pair) is not None)
+
+    def place(path: KeyPath) -> Place | None:
+        # the manifest of a script is a part of another file
+        return read_document(workspace.manifest_path).value(path) if workspace.state is None else None
+
     checks = Checks(
         matcher=RattlerMatcher(),
         cutoff=parse_cutoff,
@@ -38,5 +46,6 @@ def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None 
         source_records=records,
         default_indexes=default_indexes,
         local_metadata=lambda location: read_project(absolute(location, workspace.root)),
+        place=place,
     )
     return check_lock(workspace, lock, checks)

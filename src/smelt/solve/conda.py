@@ -16,7 +16,7 @@ from smelt.errors import ChannelError, SolveError
 from smelt.fs import cache_root
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.dated import Cutoffs, DatedChannel
-from smelt.solve.network import gateway, redacted
+from smelt.solve.network import gateway, redacted, without_addresses
 from smelt.solve.offline import AtHand, ChannelView, LocalPart, local_parts
 from smelt.solve.records import from_rattler, to_rattler
 from smelt.solve.request import SOURCE_CHANNEL, SolveRequest
@@ -317,7 +317,7 @@ def channel_error(error: Exception, channels: Sequence[str]) -> ChannelError:
         f"cannot read the package lists of {where}",
         code="channel-unreachable",
         notes=[text],
-        help=_advice(text),
+        help=_advice(without_addresses(text)),
     )
 
 

@@ -21,6 +21,7 @@ _WORTH_A_RETRY = 10
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@\"'`]+@")
 _SIGNED = re.compile(r"\?[^\s\"'`)]*X-Amz-[^\s\"'`)]*", re.IGNORECASE)
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*:/+\S*|(?<![\w/])/\S+|\b[\w.-]+:\d+\b")
 _TOKEN = re.compile(r"/t/[^/\s\"'`)]+")
 
 
@@ -98,6 +99,11 @@ def uv_variables(network: Network, addresses: Iterable[str] = ()) -> Mapping[str
 def _host(address: str) -> str | None:
     parts = urlsplit(address)
     return parts.netloc.rpartition("@")[2] or None if parts.scheme in ("http", "https") else None
+
+
+def without_addresses(text: str) -> str:
+    """``text`` without addresses and paths, whose numbers and words say nothing of what went wrong."""
+    return _ADDRESS.sub(" ", text)
 
 
 def redacted(text: str) -> str:
