@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -29,16 +28,25 @@ START = {
 }
 
 
+# Makes the terminal on standard input the controlling one of a new session, and becomes the command.
+ADOPT = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+
+
 class Screen:
     """A process on a terminal of its own."""
 
     def __init__(self, arguments: list[str], cwd: Path, variables: dict[str, str]) -> None:
-        import pty
-
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            os.execve(arguments[0], arguments, variables)
+        self.terminal, inner = os.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-Sc", ADOPT, *arguments],
+            cwd=cwd,
+            env=variables,
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            start_new_session=True,
+        )
+        os.close(inner)
         self.seen = b""
 
     def expect(self, text: str, timeout: float = 20) -> str:
@@ -62,20 +70,16 @@ class Screen:
     def end(self, timeout: float = 20) -> int:
         """The exit code."""
         until = time.monotonic() + timeout
-        while True:
-            try:
-                if not select.select([self.terminal], [], [], 0.05)[0] or not os.read(self.terminal, 65536):
-                    pass
-            except OSError:
-                pass
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
+        while (code := self.process.poll()) is None:
+            with suppress(OSError):
+                if select.select([self.terminal], [], [], 0.05)[0]:
+                    os.read(self.terminal, 65536)
             assert time.monotonic() < until, "does not end"
+        return code
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
         os.close(self.terminal)
 
 
