@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -36,6 +37,9 @@ from smelt.install.state import (
 )
 from smelt.install.verify import Damage, clear, verify, wipe
 from smelt.types import NOARCH, digest_json, platform_family
+
+_TIGHT = 4 << 20
+"""Fewer free bytes than this are taken for a full disk."""
 
 
 async def install(request: InstallRequest, reporter: InstallReporter | None = None) -> InstallResult:
@@ -250,6 +254,10 @@ async def _link(request: InstallRequest, plan: _Plan, reporter: InstallReporter)
         )
     except (exceptions.InstallerError, exceptions.TransactionError, exceptions.IoError) as error:
         raise _rattler_error(request, str(error)) from error
+    except Exception as error:
+        if type(error).__name__ != "RustPanic":  # rattler exports no such class
+            raise
+        raise _broken_off(request, error) from error
     names = {record.name for record in request.records}
     return listener.linked, [name for name in listener.unlinked if name not in names]
 
@@ -361,6 +369,21 @@ def _rattler_error(request: InstallRequest, text: str) -> InstallError | CacheEr
         f"cannot install environment `{request.environment}`: {first}",
         notes=["\n".join(causes)] * bool(causes) + urls,
         help=hint,
+    )
+
+
+def _broken_off(request: InstallRequest, error: Exception) -> InstallError:
+    """The error for a panic in rattler, of which a full disk is the usual cause: it says so only at times."""
+    try:
+        free = shutil.disk_usage(request.prefix).free
+    except OSError:
+        free = 0
+    if free < _TIGHT:
+        return _prefix_error(errno.ENOSPC, str(error), request.prefix)
+    return InstallError(
+        f"rattler broke off while it installed environment `{request.environment}`",
+        notes=[str(error)],
+        help="run the command again: it starts this environment anew",
     )
 
 
