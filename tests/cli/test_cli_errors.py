@@ -241,7 +241,8 @@ def test_an_old_lock_survives_what_cannot_be_solved(root: Path, channel: Channel
 
 @pytest.mark.build
 def test_a_build_that_fails(root: Path, channel: Channel, cache: Path) -> None:
-    script = [f"echo line {index}; set +x" for index in range(40)] + ["echo the end", "exit 4"]
+    # the trace of the shell comes through another pipe than the lines: it must have come before them
+    script = ["{ set +x; } 2>&1", "sleep 1", *(f"echo line {index}" for index in range(40)), "echo the end", "exit 4"]
     recipe(root, "mine", "1.5", host=["library"], script=script)
     manifest(
         root,
