@@ -6,13 +6,37 @@ The scripts only ask ``smelt __complete`` (``smelt.cli.completing``), so they st
 from __future__ import annotations
 
 import argparse
+import re
 
-from smelt.cli.terminal import Terminal
+from smelt.cli.terminal import Terminal, program
 
+# bash splits words at `:` and `=` too: they are put together again, and what stands before is left out of the answers.
 _BASH = """\
 _smelt() {
-    local IFS=$'\\n'
-    COMPREPLY=($("${COMP_WORDS[0]}" __complete --plain -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+    local IFS=$' \\t\\n' rest=$COMP_LINE word before index
+    local -a words=()
+    for ((index = 0; index <= COMP_CWORD; index++)); do
+        word=${COMP_WORDS[index]}
+        if [[ -z $COMP_LINE || $rest == [[:space:]]* || $index == 0 ]]; then
+            rest=${rest#"${rest%%[![:space:]]*}"}
+            words+=("$word")
+        else
+            words[${#words[@]}-1]+=$word
+        fi
+        rest=${rest#"$word"}
+    done
+    IFS=$'\\n'
+    COMPREPLY=($("${words[0]/#\\~/$HOME}" __complete --plain -- "${words[@]:1}" 2>/dev/null))
+    if [[ ${COMPREPLY[0]} == ":files" ]]; then
+        COMPREPLY=()
+        return
+    fi
+    compopt +o default 2>/dev/null
+    word=${words[${#words[@]}-1]}
+    before=${word%"${word##*[$COMP_WORDBREAKS]}"}
+    if [[ -n $COMP_LINE && -n $before ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"$before"}")
+    fi
 }
 complete -o default -F _smelt smelt
 """
@@ -24,11 +48,12 @@ _smelt() {
     local value help
     while IFS=$'\\t' read -r value help; do
         found+=("${value//:/\\\\:}:${help}")
-    done < <("${words[1]}" __complete -- "${(@)words[2,$CURRENT]}" 2>/dev/null)
-    if (( ${#found} )); then
-        _describe smelt found
-    else
+    done < <("${(Q)words[1]/#\\~/$HOME}" __complete -- "${(@Q)words[2,$CURRENT]}" 2>/dev/null)
+    if [[ ${found[1]} == "\\\\:files:" ]]; then
+        [[ ${words[CURRENT]} == -*=* ]] && compset -P '*='
         _files
+    elif (( ${#found} )); then
+        _describe smelt found
     fi
 }
 if [ "$funcstack[1]" = "_smelt" ]; then
@@ -40,18 +65,29 @@ fi
 
 _FISH = """\
 function __smelt_complete
-    set -l words (commandline -opc) (commandline -ct)
-    $words[1] __complete -- $words[2..] 2>/dev/null
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    set -l found ($words[1] __complete -- $words[2..] "$current" 2>/dev/null)
+    if test "$found[1]" = ":files"
+        __fish_complete_path (string replace -r '^-[^=]*=' '' -- "$current")
+    else
+        printf '%s\\n' $found
+    end
 end
-complete -c smelt -a '(__smelt_complete)'
+complete -c smelt -f -a '(__smelt_complete)'
 """
 
 _NUSHELL = """\
 def "nu-complete smelt" [context: string] {
     let words = ($context | split row " " | skip 1)
-    ^smelt __complete -- ...$words | lines | each {|line|
-        let parts = ($line | split row "\\t")
-        { value: ($parts | get 0), description: ($parts | get 1? | default "") }
+    let found = (^smelt __complete -- ...$words | lines)
+    if ($found | get 0? | default "") == ":files" {
+        null
+    } else {
+        $found | each {|line|
+            let parts = ($line | split row "\\t")
+            { value: ($parts | get 0), description: ($parts | get 1? | default "") }
+        }
     }
 }
 export extern "smelt" [...words: string@"nu-complete smelt"]
@@ -62,7 +98,7 @@ Register-ArgumentCompleter -Native -CommandName smelt -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $words = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
     if ($wordToComplete -eq "") { $words += "" }
-    smelt __complete -- @words 2>$null | ForEach-Object {
+    smelt __complete -- @words 2>$null | Where-Object { $_ -ne ":files" } | ForEach-Object {
         $value, $help = $_ -split "`t", 2
         $tip = if ($help) { $help } else { $value }
         [System.Management.Automation.CompletionResult]::new($value, $value, "ParameterValue", $tip)
@@ -74,8 +110,12 @@ _ELVISH = """\
 use str
 set edit:completion:arg-completer[smelt] = {|@words|
     smelt __complete -- (all $words[1..]) 2>/dev/null | from-lines | each {|line|
-        var parts = [(str:split "\\t" $line)]
-        edit:complex-candidate $parts[0] &display=$parts[0]' '$parts[-1]
+        if (eq $line ":files") {
+            edit:complete-filename $words[-1]
+        } else {
+            var parts = [(str:split "\\t" $line)]
+            edit:complex-candidate $parts[0] &display=$parts[0]' '$parts[-1]
+        }
     }
 }
 """
@@ -96,6 +136,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Print the script: ``eval "$(smelt completion --shell bash)"`` in a start-up file puts it into force."""
-    terminal.out.write(SCRIPTS[arguments.shell])
+    """Print the script: ``eval "$(smelt completion --shell bash)"`` in a start-up file puts it into force.
+
+    It completes the name that smelt is called by.
+    """
+    script = SCRIPTS[arguments.shell]
+    name = program()
+    if name != "smelt":
+        script = re.sub(r"_smelt\b", re.sub(r"\W", "_", f"_{name}"), script)
+        script = re.sub(r"\b(?<!_)smelt\b", name, script)
+    terminal.out.write(script)
     return 0

@@ -130,13 +130,19 @@ def _dispatch(arguments: list[str], terminal: Terminal) -> int:
 
 
 def _complete(arguments: Sequence[str], terminal: Terminal) -> int:
-    """Answer a completion script: one candidate a line, with its meaning after a tab unless ``--plain`` is given."""
+    """Answer a completion script: one candidate a line, with its meaning after a tab unless ``--plain`` is given.
+
+    A single line ``:files``: there is none, and files are to be completed.
+    """
     from smelt.cli.completing import complete
 
     plain = arguments[:1] == ["--plain"]
     words = list(arguments[1:] if plain else arguments)
-    for name, text in complete(words[1:] if words[:1] == ["--"] else words).items():
+    answer = complete(words[1:] if words[:1] == ["--"] else words)
+    for name, text in answer.candidates.items():
         terminal.print(name if plain or not text else f"{name}\t{text}")
+    if answer.files and not answer.candidates:
+        terminal.print(":files")
     return 0
 
 
