@@ -275,7 +275,7 @@ def test_a_platform_without_a_name_of_its_own_is_renamed_everywhere() -> None:
 
 def test_platforms_and_system_requirements_do_not_mix() -> None:
     manifest = pixi('\n[system-requirements]\ncuda = "12"\n')
-    with pytest.raises(NotSupportedError, match="system-requirements"):
+    with pytest.raises(NotSupportedError, match="cannot be combined"):
         add_platforms(manifest, Scope(), [rich("gpu", ("__cuda", "12"))])
     assert add_platforms(manifest, Scope(), [rich("win-64", subdir="win-64")])[1] == {"win-64"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,11 @@ from smelt.cli.terminal import Terminal
 from smelt.errors import ManifestError, UsageError
 
 if TYPE_CHECKING:
+    from smelt.api.editing import ManifestEditor
     from smelt.manifest.edit.manifest import ManifestText
     from smelt.manifest.edit.scope import Scope
     from smelt.manifest.platform import TomlPlatform
     from smelt.types import VirtualPackage
-    from smelt.workspace.model import Workspace
 
 _FLAGS = (
     ("cuda", "__cuda", None),
@@ -148,7 +147,8 @@ def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
     editor = edit(arguments, terminal)
     scope = scope_of(arguments)
-    manifest, changed = add_platforms(editor.manifest, scope, platforms)
+    base = editor.manifest if all(platform.is_plain for platform in platforms) else _migrated(editor, terminal)
+    manifest, changed = add_platforms(base, scope, platforms)
     commit(editor, manifest, arguments)
     for platform in platforms:
         where = "" if scope.is_default else f" to {scope}"
@@ -220,11 +220,12 @@ def _add_detected(arguments: argparse.Namespace, terminal: Terminal, entries: Se
     platform = detected(machine.subdir, packages, name)
     editor = edit(arguments, terminal)
     scope = scope_of(arguments)
-    twin = same_definition(editor.manifest, platform)
+    base = editor.manifest if platform.is_plain else _migrated(editor, terminal)
+    twin = same_definition(base, platform)
     adopted = twin is not None and name in (None, twin.name)
     if twin is not None and adopted:
         platform = twin
-    manifest, changed = add_platforms(editor.manifest, scope, [platform])
+    manifest, changed = add_platforms(base, scope, [platform])
     manifest = move_platform(manifest, platform.name, top=True)
     commit(editor, manifest, arguments)
     if adopted:
@@ -241,6 +242,16 @@ def _add_detected(arguments: argparse.Namespace, terminal: Terminal, entries: Se
     return 0
 
 
+def _migrated(editor: ManifestEditor, terminal: Terminal) -> ManifestText:
+    """The manifest with platforms in the place of ``system-requirements``, which go with no others."""
+    from smelt.api.migration import without_system_requirements
+
+    manifest = without_system_requirements(editor.manifest, editor.workspace.model)
+    if manifest is not editor.manifest:
+        terminal.note("  `system-requirements` become virtual packages of the platforms")
+    return manifest
+
+
 def _edit(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from smelt.manifest.edit.platform import PlatformChange, edit_platform, named
     from smelt.types import KNOWN_PLATFORMS
@@ -248,7 +259,8 @@ def _edit(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if arguments.subdir is not None and arguments.subdir not in KNOWN_PLATFORMS:
         raise ManifestError(f"`{arguments.subdir}` is not a valid conda subdir", code="manifest-platform")
     editor = edit(arguments, terminal)
-    subdir = arguments.subdir or named(editor.manifest, arguments.name).subdir
+    manifest = _migrated(editor, terminal)
+    subdir = arguments.subdir or named(manifest, arguments.name).subdir
     change = PlatformChange(
         clear=arguments.clear_virtual_packages,
         upsert=_packages(arguments, subdir, arguments.packages),
@@ -261,7 +273,8 @@ def _edit(arguments: argparse.Namespace, terminal: Terminal) -> int:
             code="manifest-platform",
             help="give `--subdir`, a virtual package, `--remove-virtual-package` or `--clear-virtual-packages`",
         )
-    commit(editor, edit_platform(editor.manifest, arguments.name, change), arguments)
+    changed = edit_platform(manifest, arguments.name, change)
+    commit(editor, editor.manifest if changed is manifest else changed, arguments)
     done(terminal, f"Updated platform {arguments.name}")
     return 0
 
@@ -292,128 +305,6 @@ def _remove(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    from smelt.api.host import detect_machine
-    from smelt.manifest.edit.platform import platform_entries
+    from smelt.cli.workspace_platform_list import show_platforms
 
-    model = load(arguments, terminal).model
-    if arguments.machine_readable:
-        terminal.print(" ".join(platform.name for platform in model.platforms))
-        return 0
-    machine = detect_machine()
-    users = _users(arguments, model)
-    if arguments.json:
-        terminal.print(json.dumps(_json(model, users), indent=2))
-        return 0
-    terminal.print("Your current machine was detected as:")
-    parts = [f"platform={machine.subdir}", *_shown(platform_entries(machine.subdir, machine.packages))]
-    terminal.print(f"    {', '.join(parts)}")
-    if model.platforms:
-        terminal.print("\n" + terminal.style("Platforms:", "bold"))
-    supported = {platform.name for platform in model.platforms if machine.supports(platform)}
-    for platform in model.platforms:
-        covered = machine.covers(platform.subdir)
-        words = [f"platform={platform.subdir}" if covered else terminal.style(f"platform={platform.subdir}", "dim")]
-        for key, value in platform_entries(platform.subdir, platform.virtual_packages):
-            text = _shown([(key, value)])[0]
-            words.append(text if machine.satisfies_entry(platform, key) else terminal.style(text, "dim"))
-        good = platform.name in supported
-        name = terminal.style(platform.name, "bold") if good else platform.name
-        terminal.print(f"{name}: {', '.join(words)}{' (supported by current machine)' if good else ''}")
-        for head, names in users.lines(platform.name, several=len(model.environments) > 1):
-            shown = [each if users.reachable(each, supported) else terminal.style(each, "dim") for each in names]
-            terminal.print(f"    {head}: {', '.join(shown)}")
-    return 0
-
-
-def _shown(entries: Iterable[tuple[str, object]]) -> list[str]:
-    found: list[str] = []
-    for key, value in entries:
-        if isinstance(value, dict):
-            from smelt.manifest.edit.values import toml_value
-
-            found.append(f"{key} = {toml_value(value)}")  # pyright: ignore[reportUnknownArgumentType]
-        else:
-            found.append(f"{key}={value}")
-    return found
-
-
-class _Users:
-    """Which environments and features name which platforms."""
-
-    def __init__(self, model: Workspace, manifest: ManifestText) -> None:
-        from smelt.manifest.edit.scope import Scope
-
-        self.environments = {name: {p.name for p in model.platforms_of(name)} for name in model.environments}
-        self.features: dict[str, set[str]] = {}
-        self.inline: dict[str, set[str]] = {}
-        for name in manifest.table(manifest.at("feature")):
-            path = Scope(feature=name).list_path(manifest, "platforms")
-            if manifest.get(path) is not None:
-                self.features[name] = {str(each) for each in manifest.array(path)}
-        for name, entry in manifest.table(manifest.at("environments")).items():
-            if isinstance(entry, dict) and "platforms" in entry:
-                path = Scope(environment=name).list_path(manifest, "platforms")
-                self.inline[name] = {str(each) for each in manifest.array(path)}
-
-    def of(self, platform: str) -> tuple[list[str], list[str], list[str]]:
-        """Environments, features, and environments that say so themselves."""
-        return (
-            [name for name, platforms in self.environments.items() if platform in platforms],
-            [name for name, platforms in self.features.items() if platform in platforms],
-            [name for name, platforms in self.inline.items() if platform in platforms],
-        )
-
-    def lines(self, platform: str, *, several: bool) -> list[tuple[str, list[str]]]:
-        """What is told below a platform."""
-        environments, features, inline = self.of(platform)
-        found = [
-            ("Used in environments", environments if several else []),
-            ("Used in features    ", features),
-            ("Declared inline in environments", inline),
-        ]
-        return [(head, names) for head, names in found if names]
-
-    def reachable(self, name: str, supported: set[str]) -> bool:
-        """Whether the environment or feature has a platform that this machine is."""
-        platforms = self.features.get(name) if name in self.features else self.environments.get(name)
-        return bool(supported & (platforms or set()))
-
-
-def _users(arguments: argparse.Namespace, model: Workspace) -> _Users:
-    from smelt.api.editing import open_manifest
-
-    return _Users(model, open_manifest(model.manifest_path)[1])
-
-
-def _json(model: Workspace, users: _Users) -> dict[str, object]:
-    from smelt.api.host import detect_machine
-    from smelt.manifest.edit.platform import platform_entries
-
-    machine = detect_machine()
-    rows: list[dict[str, object]] = [
-        {
-            "name": "current",
-            "subdir": machine.subdir,
-            "virtual_packages": [],
-            "detected_virtual_packages": _shown(platform_entries(machine.subdir, machine.packages)),
-            "features": [],
-            "declared_inline_in_environments": [],
-            "environments": [],
-            "is_current": True,
-            "is_autodetected": True,
-        }
-    ]
-    for platform in model.platforms:
-        environments, features, inline = users.of(platform.name)
-        rows.append(
-            {
-                "name": platform.name,
-                "subdir": platform.subdir,
-                "virtual_packages": _shown(platform_entries(platform.subdir, platform.virtual_packages)),
-                "detected_virtual_packages": [str(package) for package in platform.virtual_packages],
-                "features": features,
-                "declared_inline_in_environments": inline,
-                "environments": environments,
-            }
-        )
-    return {"current_subdir": machine.subdir, "platforms": rows}
+    return show_platforms(load(arguments, terminal).model, arguments, terminal)

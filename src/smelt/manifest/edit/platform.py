@@ -5,7 +5,7 @@ Source: the reference's pages "Multi platform configuration" and ``pixi workspac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -259,11 +259,47 @@ def detected(subdir: str, packages: Iterable[VirtualPackage], name: str | None) 
     return replace(platform, declared=()) if platform.name == subdir else platform
 
 
-def _refuse_system_requirements(manifest: ManifestText) -> None:
+def has_system_requirements(manifest: ManifestText) -> bool:
+    """Whether the workspace, a feature or an environment says what it requires of the system in a table of its own."""
+    return any(
+        scope.selector is None and manifest.get(manifest.at(*scope.anchor, "system-requirements"))
+        for scope in all_scopes(manifest)
+    )
+
+
+def replace_system_requirements(
+    manifest: ManifestText, platforms: Sequence[TomlPlatform], limits: Mapping[Scope, Sequence[str]]
+) -> ManifestText:
+    """Without ``system-requirements``, with ``platforms`` in the workspace instead and ``limits`` naming those.
+
+    A conda platform that the workspace has is replaced where it stands; comments stay.
+    """
+    path = (*manifest.workspace, "platforms")
+    rest = list(platforms)
+    for index in reversed(range(len(manifest.array(path)))):
+        instead = [each for each in rest if each.subdir == manifest.array(path)[index]]
+        rest = [each for each in rest if each not in instead]
+        for each in reversed(instead[1:]):
+            manifest = manifest.insert(path, platform_value(each), index + 1)
+        if instead:
+            manifest = manifest.replace(path, index, platform_value(instead[0]))
+    for each in rest:
+        manifest = manifest.insert(path, platform_value(each))
     for scope in all_scopes(manifest):
-        if scope.selector is None and manifest.get(manifest.at(*scope.anchor, "system-requirements")):
-            raise NotSupportedError(
-                f"{scope} has `system-requirements`, which cannot be combined with platforms of their own",
-                code="system-requirements-not-supported",
-                help="declare its virtual packages in `platforms` and remove the table first",
-            )
+        table = manifest.at(*scope.anchor, "system-requirements")
+        if scope.selector is None and manifest.get(table) is not None:
+            manifest = manifest.remove(table)
+    for scope, names in limits.items():
+        path = scope.list_path(manifest, "platforms")
+        if manifest.array(path) != list(names):
+            manifest = manifest.set(path, list(names))
+    return manifest
+
+
+def _refuse_system_requirements(manifest: ManifestText) -> None:
+    if has_system_requirements(manifest):
+        raise NotSupportedError(
+            "`system-requirements` cannot be combined with platforms that have virtual packages",
+            code="system-requirements-not-supported",
+            help="declare them in `platforms` and remove the table first",
+        )
