@@ -6,6 +6,7 @@ Source: the reference's page "Standalone Python scripts".
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import tempfile
@@ -89,14 +90,16 @@ def _from_stdin() -> RunnableScript:
 
 
 async def _fetched(url: str, folder: Path, network: Network) -> RunnableScript:
+    from smelt.api.gist import gist_file, is_gist
     from smelt.install.download import download
     from smelt.install.request import SilentReporter
     from smelt.solve.network import client, without_addresses
 
     safe = _without_password(url)
     parts = urlsplit(url)
-    if parts.hostname == "gist.github.com":
-        raise SourceError(f"{safe} is the page of a gist, not a script", help="give the address of the raw file")
+    if is_gist(url):
+        url = await gist_file(safe, network, os.environ)
+        parts = urlsplit(url)
     name = script_name(parts.path.rstrip("/").rpartition("/")[2].removesuffix(".py"))
     path = folder / f"{name}.py"
     try:

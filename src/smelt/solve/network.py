@@ -25,11 +25,12 @@ _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*:/+\S*|(?<![\w/])/\S+|\b[\w.-]+:\d+\b")
 _TOKEN = re.compile(r"/t/[^/\s\"'`)]+")
 
 
-def client(network: Network, *, timeout: int | None = None) -> Client:
+def client(network: Network, *, timeout: int | None = None, headers: Mapping[str, str] | None = None) -> Client:
     """A client for ``network``; offline, one that refuses every request.
 
-    ``timeout``: seconds that a whole request may take (default: as long as it needs). Raises ConfigError where
-    rattler cannot obey a setting (a file with credentials that is none, a proxy that is no address).
+    ``timeout``: seconds that a whole request may take (default: as long as it needs). ``headers``: sent with every
+    request, so such a client is for one host. Raises ConfigError where rattler cannot obey a setting (a file with
+    credentials that is none, a proxy that is no address).
     """
     from rattler import Client
     from rattler.networking.middleware import AddHeadersMiddleware
@@ -40,7 +41,8 @@ def client(network: Network, *, timeout: int | None = None) -> Client:
 
     retries = min(_RETRIES, network.timeout // _WORTH_A_RETRY)
     try:
-        return Client.from_config(Config.from_toml(network.rattler), max_retries=retries, timeout=timeout)
+        config = Config.from_toml(network.rattler)
+        return Client.from_config(config, retries, headers=dict(headers) if headers else None, timeout=timeout)
     except Exception as error:
         raise ConfigError(
             "the network settings of the configuration cannot be obeyed",
