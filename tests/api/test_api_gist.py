@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,7 +19,7 @@ PAGE = "https://gist.github.com/someone/abc123"
 
 
 @contextmanager
-def api(answers: dict[str, bytes]) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+def api(answers: dict[str, bytes]) -> Generator[tuple[str, list[tuple[str, str | None]]]]:
     """A server; its address, and what it was asked: paths with the ``Authorization`` that came along."""
     asked: list[tuple[str, str | None]] = []
 
