@@ -435,7 +435,14 @@ def test_changed_metadata() -> None:
     assert found.code == "source-changed"
     assert "'inner'" in found.reason
     assert why(wanted, lock, source_digests={own.identifier: "one"}).code == "source-changed"
-    assert why(wanted, replace(lock, sources={}), source_digests=digests).code == "source-unknown"
+    unrecorded = replace(lock, sources={})
+    found = why(wanted, unrecorded, source_digests=digests)
+    assert found.reason.endswith("the lock file does not say what it was rendered from")
+    same: dict[str, str | None] = {own.identifier: None, inner.identifier: None}
+    assert fits(wanted, unrecorded, source_digests=digests, source_differences=same)
+    other = {**same, inner.identifier: "it now requires `zlib`"}
+    found = why(wanted, unrecorded, source_digests=digests, source_differences=other)
+    assert found.reason == "the source package 'inner' has changed: it now requires `zlib`"
 
 
 @pytest.mark.parametrize(

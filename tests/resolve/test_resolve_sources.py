@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from resolve_kit import lock, names, problems, solve, source, versions
 
+from smelt.api.workspace import Workspace
 from smelt.errors import ErrorGroup, LockOutdatedError, SmeltError, SolveError, SourceError
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.plan import BuildPlanner
@@ -230,21 +232,51 @@ x = { features = ["x"], solve-group = "all" }
     assert problems(tmp_path) == []
 
 
-def test_a_lock_of_the_reference_has_its_sources_locked_again(tmp_path: Path, channel: Channel) -> None:
-    """Without our section nothing says what the source packages were rendered from."""
-    recipe(tmp_path, "mine", host=["library <3"])
-    manifest(tmp_path, [channel.url], '[dependencies]\nmine = { path = "mine" }\ntool = "1.*"\n')
-    lock(tmp_path)
-    path = tmp_path / "pixi.lock"
+def by_the_reference(root: Path) -> str:
+    """Take away what smelt writes beside the reference's own; the whole lock as it was."""
+    path = root / "pixi.lock"
     whole = path.read_text()
-    theirs, _, _ = whole.partition("smelt:\n")
-    path.write_text(theirs)
-    found = problems(tmp_path)
-    assert len(found) == 1
-    assert "source package 'mine'" in found[0]
-    result = lock(tmp_path)
-    assert result.written
-    assert path.read_text() == whole
+    path.write_text(whole.partition("smelt:\n")[0])
+    return whole
+
+
+def test_a_lock_of_the_reference_fits_and_is_completed_on_request(tmp_path: Path, channel: Channel) -> None:
+    recipe(tmp_path, "mine", host=["library <3"], run=["tool"])
+    recipe(tmp_path, "other", run=["mine"])
+    manifest(tmp_path, [channel.url], '[dependencies]\nmine = { path = "mine" }\nother = { path = "other" }\n')
+    lock(tmp_path)
+    whole = by_the_reference(tmp_path)
+    assert problems(tmp_path) == []
+    workspace = Workspace.load(tmp_path / "pixi.toml")
+    assert workspace.ensure_lock("update").sources == {}
+    assert workspace.plan(["default"], mode="locked").nodes
+    assert lock(tmp_path).written
+    assert (tmp_path / "pixi.lock").read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"run": ["tool", "base"]}, "it now requires `base`"),
+        ({"run": []}, "it no longer requires `tool`"),
+        ({"host": ["library <3", "base"]}, "its host environment has no `base`"),
+        ({"host": ["library <2"]}, "`library <2` is asked for"),
+        ({"requirements": {"run_constraints": ["base <2"]}}, "it now constrains `base <2`"),
+        ({"about": {"license": "MIT"}}, "its license is MIT, not unknown"),
+    ],
+)
+def test_what_changed_since_the_reference_locked_it(
+    tmp_path: Path, channel: Channel, changed: dict[str, Any], told: str
+) -> None:
+    before: dict[str, Any] = {"host": ["library <3"], "run": ["tool"]}
+    recipe(tmp_path, "mine", **before)
+    manifest(tmp_path, [channel.url], '[dependencies]\nmine = { path = "mine" }\n')
+    lock(tmp_path)
+    by_the_reference(tmp_path)
+    assert problems(tmp_path) == []
+    recipe(tmp_path, "mine", **(before | changed))
+    (found,) = problems(tmp_path)
+    assert told in found
 
 
 def test_a_plan_for_a_package_that_changed_since(tmp_path: Path, channel: Channel) -> None:

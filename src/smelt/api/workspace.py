@@ -156,10 +156,11 @@ class Workspace:
         """Why ``lock`` does not fit, the first reason of each environment × platform; empty if it fits."""
         from smelt.resolve.check import check
         from smelt.resolve.packages import PackageLoader
+        from smelt.resolve.unrecorded import unrecorded
 
         loader = PackageLoader(self.model, lock, network=self.network)
         mismatches = check(self.model, lock, loader)
-        if lock is not None and not mismatches:
+        if lock is not None and not mismatches and not unrecorded(lock):
             self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
         return mismatches
 
@@ -185,11 +186,13 @@ class Workspace:
         dry_run: bool = False,
         unlock: Collection[str] | None = (),
         only: Collection[tuple[str, str]] | None = None,
+        complete: bool = True,
     ) -> LockResult:
         """Solve what does not fit and write ``pixi.lock``; packages stay at their version where they can.
 
         ``unlock``: names that need not stay (None: all packages may move); then everything is solved again, or
-        ``only`` these environment × platform pairs and what does not fit.
+        ``only`` these environment × platform pairs and what does not fit. ``complete``: what the reference locked,
+        which does not say what source packages were rendered from, is solved again also where it fits.
         The old lock stays as it is when this fails. Raises what ``smelt.resolve.workspace.resolve`` raises.
         """
         from smelt.lock.diff import diff
@@ -197,6 +200,7 @@ class Workspace:
         from smelt.lock.platforms import shorten
         from smelt.lock.satisfiability import outdated as to_solve
         from smelt.lock.writer import write
+        from smelt.resolve.unrecorded import unrecorded
         from smelt.resolve.workspace import ResolveRequest, resolve
 
         with self._exclusive("solving the workspace"):
@@ -204,6 +208,8 @@ class Workspace:
             keep: frozenset[tuple[str, str]] = frozenset()
             if unlock == () or only is not None:
                 mismatches = self.check(old)
+                if old is not None and complete:
+                    mismatches = (*mismatches, *unrecorded(old))
                 if old is not None and not mismatches and unlock == ():
                     return LockResult(lock=old, difference=diff(old, old), written=False)
                 keep = frozenset(self.model.effective) - to_solve(self.model, mismatches) - frozenset(only or ())
@@ -225,7 +231,7 @@ class Workspace:
         Raises LockOutdatedError in mode ``locked`` where it does not fit, LockError where there is none to take.
         """
         if mode == "update":
-            return self.lock().lock
+            return self.lock(complete=False).lock
         lock = self.read_lock()
         if lock is None:
             path = shown_path(self.model.lock_path)

@@ -53,6 +53,7 @@ class Checks:
     duration counts back from. ``source_digests``: identifier → metadata digest of the variant as it is
     rendered now; None: source packages are taken as they are locked. ``source_records``: identifier →
     what a source package is now, for locks that do not say (mutable sources locked by the reference).
+    ``source_differences``: identifier → in what such a package is no longer as it was locked (None: in nothing).
     ``default_indexes``: the PyPI indexes that are used where the manifest names none (None: any will do).
     ``local_metadata``: location of a local Python project → what it says of itself today. ``place``: of a value in
     the manifest.
@@ -63,6 +64,7 @@ class Checks:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     source_digests: Mapping[str, str] | None = None
     source_records: Mapping[str, CondaRecord] = field(default_factory=lambda: MappingProxyType({}))
+    source_differences: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     default_indexes: Callable[[], Sequence[str]] | None = None
     local_metadata: Callable[[str], LocalMetadata | None] | None = None
     place: Callable[[KeyPath], Place | None] | None = None
@@ -330,14 +332,18 @@ def _package_problem(
     if problem is not None:
         return problem
     use.by_conda |= walk.visited
+
+    def sources_changed() -> Problem | None:
+        return walk.sources_changed(checks.source_digests, checks.source_differences)
+
     if not effective.pypi_requirements:
-        return walk.left_over() or left_over(pypi) or walk.sources_changed(checks.source_digests)
+        return walk.left_over() or left_over(pypi) or sources_changed()
     pypi_walk, problem = walk_pypi(
         effective, lock, conda, tuple(pypi.values()), walk, (checks.root, checks.local_metadata)
     )
     for name in pypi_walk.conda_used:
         use.by_pypi.setdefault(name, effective.environment.name)
-    return walk.left_over() or problem or pypi_walk.left_over() or walk.sources_changed(checks.source_digests)
+    return walk.left_over() or problem or pypi_walk.left_over() or sources_changed()
 
 
 def _conda_for_pypi(workspace: Workspace, uses: Mapping[tuple[str, str], PypiUse]) -> list[Mismatch]:

@@ -234,7 +234,9 @@ class Walk:
                 )
         return None
 
-    def sources_changed(self, digests: Mapping[str, str] | None) -> Problem | None:
+    def sources_changed(
+        self, digests: Mapping[str, str] | None, differences: Mapping[str, str | None]
+    ) -> Problem | None:
         """Source packages whose metadata is no longer what was locked, also in build and host environments."""
         if digests is None:
             return None
@@ -247,16 +249,15 @@ class Walk:
             seen.add(package.identifier)
             own = self._lock.sources.get(package.identifier)
             now = digests.get(package.identifier)
-            if own is None:
-                return Problem(
-                    "source-unknown",
-                    f"the lock file does not say what the source package '{package.name}' was rendered from",
-                )
             if now is None:
                 return Problem(
                     "source-changed", f"the source package '{package.name}' no longer has the locked variant"
                 )
-            if now != own.metadata_digest:
+            if own is None:
+                changed = differences.get(package.identifier, "the lock file does not say what it was rendered from")
+                if changed is not None:
+                    return Problem("source-changed", f"the source package '{package.name}' has changed: {changed}")
+            elif now != own.metadata_digest:
                 return Problem(
                     "source-changed",
                     f"the requirements or metadata of the source package '{package.name}' have changed",

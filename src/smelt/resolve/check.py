@@ -33,17 +33,20 @@ def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None 
     loader = loader or PackageLoader(workspace, lock)
     workspace = with_dev(workspace, loader)
     sources = LockedSources(workspace, lock, loader)
-    digests, records = sources.today(pair for pair in workspace.effective if lock.packages_of(*pair) is not None)
+    matcher = RattlerMatcher()
+    locked = [pair for pair in workspace.effective if lock.packages_of(*pair) is not None]
+    today = sources.today(locked, matcher.matches)
 
     def place(path: KeyPath) -> Place | None:
         # the manifest of a script is a part of another file
         return read_document(workspace.manifest_path).value(path) if workspace.state is None else None
 
     checks = Checks(
-        matcher=RattlerMatcher(),
+        matcher=matcher,
         cutoff=parse_cutoff,
-        source_digests=digests,
-        source_records=records,
+        source_digests=today.digests,
+        source_records=today.records,
+        source_differences=today.differences,
         default_indexes=default_indexes,
         local_metadata=lambda location: read_project(absolute(location, workspace.root)),
         place=place,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from smelt.errors import LockOutdatedError
@@ -10,13 +10,11 @@ from smelt.lock.model import Lock, Reference, SourcePackage
 from smelt.resolve.model import Context, SourceRequirement, variant_record
 from smelt.resolve.packages import LoadedPackage, PackageLoader
 from smelt.resolve.pins import SourcePins
+from smelt.resolve.unrecorded import Matches, difference
 from smelt.resolve.workspace import Pair, context_of, members_of, source_requirements
 from smelt.source.model import FinalMetadata, RenderedVariant
 from smelt.types import CondaRecord
 from smelt.workspace.model import Workspace
-
-MISSING = "missing"
-"""The metadata digest of a locked variant that its package no longer has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +25,20 @@ class LockedVariant:
     loaded: LoadedPackage
     variant: RenderedVariant
     context: Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesToday:
+    """What locked source packages are today, by identifier.
+
+    ``digests``: of their metadata, ``records``: as binaries; both leave out variants that the workspace no longer has.
+    ``differences``: for those of which the lock does not say what they were rendered from, what else in it is no longer
+    true (None: nothing).
+    """
+
+    digests: Mapping[str, str]
+    records: Mapping[str, CondaRecord]
+    differences: Mapping[str, str | None]
 
 
 class LockedSources:
@@ -79,24 +91,27 @@ class LockedSources:
                 waiting += [*package.build_packages, *package.host_packages]
         return list(found.values())
 
-    def today(self, pairs: Iterable[Pair]) -> tuple[dict[str, str], dict[str, CondaRecord]]:
-        """What each locked source package is today, by identifier: its metadata digest, and its record.
-
-        A package that the workspace no longer has in that variant has the digest ``MISSING`` and no record.
-        """
+    def today(self, pairs: Iterable[Pair], matches: Matches) -> SourcesToday:
+        """What each locked source package is today. Raises what loading and rendering raise."""
         digests: dict[str, str] = {}
         records: dict[str, CondaRecord] = {}
+        unrecorded: dict[str, LockedVariant] = {}
         for pair in pairs:
             if pair not in self._workspace.effective:
                 continue
             for package in self.of(pair):
                 today = self.find(pair, package)
                 if today is None:
-                    digests[package.identifier] = MISSING
-                else:
-                    digests[package.identifier] = today.variant.metadata_digest
-                    records[package.identifier] = _record(today)
-        return digests, records
+                    continue
+                digests[package.identifier] = today.variant.metadata_digest
+                records[package.identifier] = _record(today)
+                if package.identifier not in self._lock.sources:
+                    unrecorded[package.identifier] = today
+        differences = {
+            identifier: difference(today.locked, today.variant, self._lock.packages, records, matches)
+            for identifier, today in unrecorded.items()
+        }
+        return SourcesToday(digests=digests, records=records, differences=differences)
 
     def _context(self, pair: Pair) -> Context:
         found = self._contexts.get(pair)
