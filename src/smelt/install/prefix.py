@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from smelt.errors import CacheError, InstallError
 from smelt.fs import cache_root
+from smelt.install.contents import is_whole, remember
 from smelt.install.layout import lock_path, prepare_state_folder, recorded_prefix, write_environment_files
 from smelt.install.locking import exclusive
 from smelt.install.packages import PACKAGES, provide
@@ -29,6 +30,7 @@ from smelt.install.state import (
     is_complete_fingerprint,
     is_current,
     is_unfinished,
+    marker_path,
     read_fingerprint,
     read_state,
     record_files,
@@ -46,9 +48,9 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
     """Make ``request.prefix`` hold exactly ``request.records``.
 
     Nothing is touched where the prefix's markers say that it does already (``smelt.install.state.is_current``), no
-    package is to be reinstalled and ``verify`` is not asked for. Otherwise the packages that are new are brought
-    into the cache first; until all are there the prefix is as it was. Then the prefix is marked as unfinished,
-    changed by rattler, and marked as finished.
+    package is to be reinstalled and neither ``look`` nor ``verify`` is asked for. Otherwise the packages that are new
+    are brought into the cache first; until all are there the prefix is as it was. Then the prefix is marked as
+    unfinished, changed by rattler, and marked as finished.
 
     A prefix that was left unfinished (by a killed process, ours or the reference's), that was moved, or whose
     records cannot be read is emptied and linked anew from the cache: rattler would leave files that no record
@@ -62,7 +64,7 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
     reporter = reporter or SilentReporter()
     prefix = request.prefix
     force = bool(request.reinstall) or request.verify
-    if not force and is_current(prefix, request.digest):
+    if not force and _is_right(request):
         return InstallResult(prefix=prefix, digest=request.digest, changed=False)
     _check_records(request)
     if request.pypi is not None:
@@ -74,7 +76,7 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
             lock = lock_path(prefix, request.environment, request.state_folder)
             purpose = f"installing environment '{request.environment}'"
             await stack.enter_async_context(exclusive(lock, purpose, reporter.waiting))
-            if not force and is_current(prefix, request.digest):  # somebody else was faster
+            if not force and _is_right(request):  # somebody else was faster
                 return InstallResult(prefix=prefix, digest=request.digest, changed=False)
             return await _install_locked(request, reporter, stack)
     except OSError as error:
@@ -88,8 +90,10 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
     installed = before.packages if before is not None else None
     damages: list[Damage] = []
     reason = _reason_to_start_anew(prefix, before)
-    if reason is None and record_files(prefix) and (request.verify or not _is_ours(prefix, before)):
-        damages = verify(prefix, content=request.verify)
+    look = request.verify or request.look
+    since = marker_path(prefix).stat().st_mtime_ns if request.look and before is not None else None
+    if reason is None and record_files(prefix) and (look or not _is_ours(prefix, before)):
+        damages = verify(prefix, content=request.verify, since=since)
         if any(damage.package is None for damage in damages):
             reason = str(damages[0])
         elif not _is_ours(prefix, before):
@@ -98,9 +102,11 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
     again = request.reinstall | damaged
     wanted = {record.name: content_key(record) for record in request.records}
     same = before is not None and before.digest == request.digest and installed == wanted
-    if reason is None and same and request.verify and not again:
-        same = not _pypi_change(request, before.pypi if before is not None else None, again, relink=False)
+    if reason is None and same and look and not again:
+        same = not _pypi_change(request, before.pypi if before is not None else None, again, relink=False, since=since)
     if same and reason is None and not again and _is_ours(prefix, before):
+        if look and request.state_folder is not None:
+            remember(prefix, request.environment, request.state_folder)
         return InstallResult(prefix=prefix, digest=request.digest, changed=False)
     known: Mapping[str, str] = {} if reason is not None or installed is None else installed
     # where python changes, rattler links all packages of pure Python anew
@@ -119,7 +125,14 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
     conda_meta(prefix).mkdir(parents=True, exist_ok=True)
     peer = await _peer_lock(prefix, reporter, stack)
     plan = _Plan(
-        again=again, damages=tuple(damages), start_anew=reason, cache=cache, peer=peer, relink=relink, pypi=pypi
+        again=again,
+        damages=tuple(damages),
+        start_anew=reason,
+        cache=cache,
+        peer=peer,
+        relink=relink,
+        pypi=pypi,
+        since=since,
     )
     # rattler's threads go on linking after a cancellation: let them finish before the locks are given up
     task = asyncio.create_task(_change(request, plan, reporter))
@@ -134,7 +147,8 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
 class _Plan:
     """What is to be done to a prefix; ``peer`` is the descriptor of the reference's marker.
 
-    ``relink``: Python changes. ``pypi``: the PyPI packages that are there, None where that is not certain.
+    ``relink``: Python changes. ``pypi``: the PyPI packages that are there, None where that is not certain. ``since``:
+    what was written to after it is looked at.
     """
 
     again: frozenset[str]
@@ -144,6 +158,7 @@ class _Plan:
     peer: int
     relink: bool
     pypi: Mapping[str, str] | None
+    since: int | None
 
 
 async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporter) -> InstallResult:
@@ -157,7 +172,7 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
         wipe(prefix)
     else:
         clear(prefix, plan.damages)
-    pypi = _pypi_change(request, plan.pypi, plan.again, relink=plan.relink)
+    pypi = _pypi_change(request, plan.pypi, plan.again, relink=plan.relink, since=plan.since)
     clear_pypi(prefix, pypi)
     linked, removed = await _link(request, plan, reporter)
     write_environment_files(request)
@@ -192,9 +207,18 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
         changed=True,
         linked=tuple(sorted({*linked, *done})),
         removed=tuple(sorted({*removed, *(each.name for each in pypi.remove if each.name not in done)})),
-        repaired=plan.start_anew or (_summary(plan.damages) if plan.damages else None),
+        repaired=plan.start_anew or _summary([*map(str, plan.damages), *pypi.damages]),
         skipped_scripts=() if request.link_scripts else _skipped_scripts(request, linked),
     )
+
+
+def _is_right(request: InstallRequest) -> bool:
+    """Whether nothing is to be done: by the markers, and by a stat of every file where that is asked for."""
+    if not is_current(request.prefix, request.digest):
+        return False
+    if not request.look:
+        return True
+    return request.state_folder is not None and is_whole(request.prefix, request.environment, request.state_folder)
 
 
 def _reason_to_start_anew(prefix: Path, state: PrefixState | None) -> str | None:
@@ -217,7 +241,12 @@ def _is_ours(prefix: Path, state: PrefixState | None) -> bool:
 
 
 def _pypi_change(
-    request: InstallRequest, known: Mapping[str, str] | None, again: frozenset[str], *, relink: bool
+    request: InstallRequest,
+    known: Mapping[str, str] | None,
+    again: frozenset[str],
+    *,
+    relink: bool,
+    since: int | None,
 ) -> PypiChange:
     if request.pypi is None and known is not None and not known:
         return PypiChange()
@@ -229,6 +258,7 @@ def _pypi_change(
         again=again,
         relink=relink,
         verify=request.verify,
+        since=since,
     )
 
 
@@ -344,9 +374,10 @@ def _skipped_scripts(request: InstallRequest, linked: list[str]) -> tuple[str, .
     return tuple(script for script in scripts if (request.prefix / script).exists())
 
 
-def _summary(damages: tuple[Damage, ...]) -> str:
-    first = str(damages[0])
-    return first if len(damages) == 1 else f"{first}, and {len(damages) - 1} more"
+def _summary(damages: Sequence[str]) -> str | None:
+    if not damages:
+        return None
+    return damages[0] if len(damages) == 1 else f"{damages[0]}, and {len(damages) - 1} more"
 
 
 def _rattler_error(request: InstallRequest, text: str) -> InstallError | CacheError:

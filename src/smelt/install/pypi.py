@@ -59,10 +59,14 @@ def _stamp(path: Path) -> list[int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PypiChange:
-    """What is to be done: names to install, and what goes before anything else is done."""
+    """What is to be done: names to install, and what goes before anything else is done.
+
+    ``damages``: what was found to be damaged, in words.
+    """
 
     install: tuple[Distribution, ...] = ()
     remove: tuple[InstalledDistribution, ...] = ()
+    damages: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.install or self.remove)
@@ -77,11 +81,13 @@ def plan(
     again: Collection[str],
     relink: bool,
     verify: bool,
+    since: int | None = None,
 ) -> PypiChange:
     """What has to change for the prefix to hold ``wanted``.
 
     ``known``: name → key of what was installed, or None where another tool was at work since. ``python``: the one that
-    the prefix will have; nothing stays in the folder of another. ``relink``: whether it is a new one. Raises OSError.
+    the prefix will have; nothing stays in the folder of another. ``relink``: whether it is a new one. ``verify``: the
+    content of every file is looked at, with ``since`` that of those written to after it. Raises OSError.
     """
     home = prefix / _site_packages(python) if python is not None else None
     python_changes = relink and os.name == "nt"  # there every Python has the same folder
@@ -94,10 +100,17 @@ def plan(
             strays.append(each)
     keys = wanted.keys()
     install: list[Distribution] = []
+    damages: list[str] = []
+    looked_at = verify or since is not None or known is None
     for distribution in wanted.distributions:
         name = distribution.name
         here = present.get(name, [])
-        whole = len(here) == 1 and damage(here[0], content=verify) is None if verify or known is None else bool(here)
+        whole = bool(here)
+        if looked_at:
+            found = damage(here[0], content=verify, since=since) if here else "it is not there"
+            whole = len(here) == 1 and found is None
+            if not whole and known is not None and known.get(name) == keys[name]:
+                damages.append(f"{name}: {found or 'it is there twice'}")
         if known is not None:
             same = known.get(name) == keys[name]
         else:
@@ -106,7 +119,7 @@ def plan(
             install.append(distribution)
     leaving = {each.name for each in install} | (present.keys() - keys.keys())
     removed = [each for name in sorted(leaving) for each in present.get(name, ())]
-    return PypiChange(install=tuple(install), remove=(*removed, *strays))
+    return PypiChange(install=tuple(install), remove=(*removed, *strays), damages=tuple(damages))
 
 
 def _site_packages(python: CondaRecord) -> str:

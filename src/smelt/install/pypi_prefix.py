@@ -11,6 +11,7 @@ import csv
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -63,21 +64,34 @@ def _site_packages(prefix: Path) -> Iterator[Path]:
         yield prefix / "Lib" / "site-packages"
 
 
-def damage(distribution: InstalledDistribution, *, content: bool) -> str | None:
-    """The first file that is missing, or was changed (``content``: looked at too); None if it is whole."""
+def damage(distribution: InstalledDistribution, *, content: bool, since: int | None = None) -> str | None:
+    """The first file that is missing, or was changed (``content``: looked at too); None if it is whole.
+
+    ``since``: the content of files that were written to after it (nanoseconds since the epoch) is looked at.
+    """
     try:
         rows = list(_record(distribution.folder))
     except OSError:
         return f"{distribution.folder.name}/RECORD is missing"
     for name, digest in rows:
         path = _place(distribution.folder.parent, name)
-        if not path.is_file():
+        try:
+            found = path.stat()
+        except OSError:
             return f"{name} is missing"
-        if content and digest.startswith("sha256=") and not name.endswith((".pyc", "/INSTALLER")):
+        if not stat.S_ISREG(found.st_mode):
+            return f"{name} is no file"
+        looked_at = content or (since is not None and found.st_mtime_ns > since)
+        if looked_at and digest.startswith("sha256=") and not name.endswith((".pyc", "/INSTALLER")):
             actual = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest()).rstrip(b"=").decode()
             if actual != digest.removeprefix("sha256="):
                 return f"{name} was changed"
     return None
+
+
+def distribution_files(distribution: InstalledDistribution) -> list[Path]:
+    """The files of a distribution, as its RECORD has them. Raises OSError."""
+    return [_place(distribution.folder.parent, name) for name, _ in _record(distribution.folder)]
 
 
 def remove(prefix: Path, distributions: Iterable[InstalledDistribution]) -> None:
