@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as-is", action="store_true", help="--no-install and --frozen")
     parser.add_argument("--force-activate", action="store_true", help="ask activation scripts again")
     add_lock_usage(parser)
-    add_jobs(parser)
+    add_jobs(parser, "tasks, and builds, at the same time (default: tasks one by one, builds by the cores)")
     add_settings(parser)
 
 
@@ -136,6 +136,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         color=terminal.colored(err=True),
         dry_run=arguments.dry_run,
         cache=TaskCache.of(workspace.model.root, digests),
+        jobs=arguments.jobs or 1,
     )
     if code == int(ExitCode.COMMAND_NOT_FOUND) and plan.tasks[-1].name is None:
         _not_found(words[0].split()[0] if words[0].split() else words[0], visible_tasks(scope), terminal)
