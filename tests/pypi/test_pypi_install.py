@@ -108,11 +108,41 @@ def test_damage_is_repaired(make: Make) -> None:
     module.unlink()
     module.write_text("version = 'changed'\n")
     assert not made.install()[0].changed
-    assert made.install(options=InstallOptions(verify=True))[0].changed
+    (repaired,) = made.install(options=InstallOptions(verify=True))
+    assert repaired.repaired == "app: app/__init__.py was changed"
     assert python(made, "import app; print(app.version)") == "2.0"
     assert not made.install(options=InstallOptions(verify=True))[0].changed
     assert made.install(options=InstallOptions(reinstall=frozenset({"app"})))[0].changed
     assert held(made) == {"app": "2.0", "base": "1.0"}
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "module gone": lambda site: (site / "app" / "__init__.py").unlink(),
+    "package gone": lambda site: remove_tree(site / "app"),
+    "RECORD gone": lambda site: (site / "app-2.0.dist-info" / "RECORD").unlink(),
+    "dist-info gone": lambda site: remove_tree(site / "app-2.0.dist-info"),
+    "module is a folder": lambda site: ((site / "app/__init__.py").unlink(), (site / "app/__init__.py").mkdir()),
+    "module is empty": lambda site: ((site / "app/__init__.py").unlink(), (site / "app/__init__.py").touch()),
+    "all gone": lambda site: remove_tree(site),
+}
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_a_look_finds_damage(make: Make, looked_at: bool) -> None:
+    """``looked_at``: also where the state before the damage was written down."""
+    look = InstallOptions(look=True)
+    made = make('app = "*"')
+    for _ in range(2 + looked_at):
+        made.install(options=look)
+    for kind, damaging in DAMAGES.items():
+        if looked_at:
+            assert not made.install(options=look)[0].changed
+        damaging(prefix(made) / SITE)
+        (repaired,) = made.install(options=look)
+        assert repaired.changed and repaired.repaired, kind
+        assert held(made) == {"app": "2.0", "base": "1.0"}
+        assert python(made, "import app; print(app.version)") == "2.0"
+    assert not made.install(options=look)[0].changed
 
 
 def test_another_tool_was_at_work(make: Make) -> None:

@@ -13,6 +13,7 @@ import json
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -168,6 +169,9 @@ def _conda_files(prefix: Path) -> Collection[str]:
 def _unlink(path: Path) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
+    elif path.is_dir():  # damage; what lies in it is not ours
+        with suppress(OSError):
+            path.rmdir()
 
 
 def _remove_empty(folders: Iterable[str], root: Path) -> None:
