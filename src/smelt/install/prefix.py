@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from smelt.errors import CacheError, InstallError
+from smelt.errors import CacheError, InstallError, SmeltError
 from smelt.fs import cache_root
 from smelt.install.contents import is_whole, remember
 from smelt.install.layout import lock_path, prepare_state_folder, recorded_prefix, write_environment_files
 from smelt.install.locking import exclusive
 from smelt.install.packages import PACKAGES, provide
-from smelt.install.pypi import PypiChange, PypiInstall, check_platform, clear_pypi, install_pypi
+from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
 from smelt.install.pypi import plan as plan_pypi
 from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
 from smelt.install.state import (
@@ -38,7 +38,7 @@ from smelt.install.state import (
     write_state,
 )
 from smelt.install.verify import Damage, clear, verify, wipe
-from smelt.types import NOARCH, digest_json, platform_family
+from smelt.types import NOARCH, CondaRecord, digest_json, platform_family
 
 _TIGHT = 4 << 20
 """Fewer free bytes than this are taken for a full disk."""
@@ -68,7 +68,7 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
         return InstallResult(prefix=prefix, digest=request.digest, changed=False)
     _check_records(request)
     if request.pypi is not None:
-        check_platform(request.subdir, request.pypi, has_python=any(r.name == "python" for r in request.records))
+        check_python(request.pypi, has_python=_python(request) is not None)
     try:
         if request.state_folder is not None:
             prepare_state_folder(request.state_folder)
@@ -176,11 +176,19 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
     clear_pypi(prefix, pypi)
     linked, removed = await _link(request, plan, reporter)
     write_environment_files(request)
-    failure: InstallError | None = None
+    failure: SmeltError | None = None
     if request.pypi is not None:
         try:
-            await install_pypi(prefix, request.pypi, pypi, copy="hard" in request.refused_links)
-        except InstallError as error:
+            await install_pypi(
+                prefix,
+                request.pypi,
+                pypi,
+                copy="hard" in request.refused_links,
+                python=_python(request),
+                subdir=request.subdir,
+                warn=reporter.warning,
+            )
+        except SmeltError as error:
             failure = error
     untouched = not linked and not removed and not pypi and is_complete_fingerprint(inherited)
     # where PyPI packages are missing, the conda packages need not be linked anew
@@ -221,6 +229,10 @@ def _is_right(request: InstallRequest) -> bool:
     return request.state_folder is not None and is_whole(request.prefix, request.environment, request.state_folder)
 
 
+def _python(request: InstallRequest) -> CondaRecord | None:
+    return next((record for record in request.records if record.name == "python"), None)
+
+
 def _reason_to_start_anew(prefix: Path, state: PrefixState | None) -> str | None:
     if is_unfinished(prefix, state):
         return "its last installation was cut off"
@@ -254,7 +266,7 @@ def _pypi_change(
         request.prefix,
         request.pypi or PypiInstall(),
         known,
-        next((record for record in request.records if record.name == "python"), None),
+        _python(request),
         again=again,
         relink=relink,
         verify=request.verify,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from smelt.config.network import Network
-from smelt.errors import InstallError, NotSupportedError
+from smelt.errors import InstallError
 from smelt.fs import remove_tree
 from smelt.install.pypi_prefix import InstalledDistribution, claim, damage, installed_distributions, remove
 from smelt.manifest.pypi import PypiOptions
@@ -18,7 +18,7 @@ from smelt.solve.pypi_distribution import Distribution, pylock_text
 from smelt.solve.pypi_input import index_addresses, index_arguments, isolation_arguments
 from smelt.solve.pypi_project import project_files
 from smelt.solve.pypi_uv import UvFailed, run_uv
-from smelt.types import CondaRecord, current_platform, digest_json, sha256_file
+from smelt.types import NOARCH, CondaRecord, current_platform, digest_json, platform_family, sha256_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,8 @@ def _site_packages(python: CondaRecord) -> str:
     if python.python_site_packages_path is not None:
         return python.python_site_packages_path
     minor = ".".join(python.version.split(".")[:2])
-    return "Lib/site-packages" if os.name == "nt" else f"lib/python{minor}/site-packages"
+    windows = os.name == "nt" if python.subdir == NOARCH else platform_family(python.subdir) == "win"
+    return "Lib/site-packages" if windows else f"lib/python{minor}/site-packages"
 
 
 def clear_pypi(prefix: Path, change: PypiChange) -> None:
@@ -134,17 +135,36 @@ def clear_pypi(prefix: Path, change: PypiChange) -> None:
     remove(prefix, change.remove)
 
 
-async def install_pypi(prefix: Path, wanted: PypiInstall, change: PypiChange, *, copy: bool) -> None:
-    """Install the distributions of ``change`` into a prefix that holds its Python.
+async def install_pypi(
+    prefix: Path,
+    wanted: PypiInstall,
+    change: PypiChange,
+    *,
+    copy: bool,
+    python: CondaRecord | None,
+    subdir: str,
+    warn: Callable[[str], None],
+) -> None:
+    """Install the distributions of ``change`` into a prefix that holds its ``python``.
 
-    ``copy``: hard links into uv's cache must not be used. Raises InstallError with uv's words (wrong hashes, failed
-    builds, no connection), OSError.
+    For another ``subdir`` than this machine's, wheels are only unpacked; ``warn`` is told what is left out. ``copy``:
+    hard links into uv's cache must not be used. Raises InstallError with uv's words (wrong hashes, failed builds, no
+    connection), what ``smelt.install.foreign`` raises, OSError.
     """
     if not change.install:
         return
-    await asyncio.to_thread(_install, prefix, wanted, change.install, copy)
+    if subdir == current_platform():
+        await asyncio.to_thread(_install, prefix, wanted, change.install, copy)
+        marks = ("uv",)
+    else:
+        from smelt.install.foreign import unpack_wheels
+
+        if python is None:
+            raise InstallError("the environment is locked with PyPI packages, but without a Python")
+        await asyncio.to_thread(unpack_wheels, prefix, change.install, python, subdir, wanted.network, warn)
+        marks = ("conda",)
     names = {each.name for each in change.install}
-    fresh = [each for each in installed_distributions(prefix) if each.name in names and each.installer == "uv"]
+    fresh = [each for each in installed_distributions(prefix) if each.name in names and each.installer in marks]
     claim(fresh)
     missing = names - {each.name for each in installed_distributions(prefix)}
     if missing:
@@ -221,17 +241,9 @@ def _explained(text: str, distributions: Sequence[Distribution]) -> InstallError
     )
 
 
-def check_platform(subdir: str, wanted: PypiInstall, *, has_python: bool) -> None:
-    """Raise for what cannot be installed here: NotSupportedError, or InstallError without a Python."""
-    if not wanted.distributions:
-        return
-    if subdir != current_platform():
-        raise NotSupportedError(
-            f"PyPI packages cannot be installed for {subdir} on {current_platform()} yet",
-            code="pypi-platform",
-            help="leave out `--platform`, or take the packages from conda channels",
-        )
-    if not has_python:
+def check_python(wanted: PypiInstall, *, has_python: bool) -> None:
+    """Raise InstallError where there are PyPI packages and no Python."""
+    if wanted.distributions and not has_python:
         raise InstallError(
             "the environment is locked with PyPI packages, but without a Python", help="solve again (`smelt lock`)"
         )

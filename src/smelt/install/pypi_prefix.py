@@ -61,7 +61,7 @@ def installed_distributions(prefix: Path) -> list[InstalledDistribution]:
 
 def _site_packages(prefix: Path) -> Iterator[Path]:
     yield from sorted(prefix.glob("lib/python*/site-packages"))
-    if os.name == "nt" and (prefix / "Lib" / "site-packages").is_dir():
+    if (prefix / "Lib" / "site-packages").is_dir():  # of Windows, or for it
         yield prefix / "Lib" / "site-packages"
 
 
@@ -104,7 +104,7 @@ def remove(prefix: Path, distributions: Iterable[InstalledDistribution]) -> None
     going = list(distributions)
     if not going:
         return
-    owned = _conda_files(prefix)
+    owned = conda_files(prefix)
     root = os.path.normpath(prefix)
     for distribution in going:
         try:
@@ -153,7 +153,8 @@ def _place(site_packages: Path, name: str) -> Path:
     return Path(os.path.normpath(site_packages / name))
 
 
-def _conda_files(prefix: Path) -> Collection[str]:
+def conda_files(prefix: Path) -> Collection[str]:
+    """The files that conda packages brought, relative to the prefix."""
     owned: set[str] = set()
     for name in record_files(prefix):
         try:
