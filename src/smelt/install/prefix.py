@@ -75,15 +75,17 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
         async with AsyncExitStack() as stack:
             lock = lock_path(prefix, request.environment, request.state_folder)
             purpose = f"installing environment '{request.environment}'"
-            await stack.enter_async_context(exclusive(lock, purpose, reporter.waiting))
+            held = await stack.enter_async_context(exclusive(lock, purpose, reporter.waiting))
             if not force and _is_right(request):  # somebody else was faster
                 return InstallResult(prefix=prefix, digest=request.digest, changed=False)
-            return await _install_locked(request, reporter, stack)
+            return await _install_locked(request, reporter, stack, held)
     except OSError as error:
         raise _prefix_error(error.errno, str(error), prefix) from error
 
 
-async def _install_locked(request: InstallRequest, reporter: InstallReporter, stack: AsyncExitStack) -> InstallResult:
+async def _install_locked(
+    request: InstallRequest, reporter: InstallReporter, stack: AsyncExitStack, lock: int
+) -> InstallResult:
     prefix = request.prefix
     cache = request.cache or cache_root()
     before = read_state(prefix)
@@ -129,6 +131,7 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
         damages=tuple(damages),
         start_anew=reason,
         cache=cache,
+        lock=lock,
         peer=peer,
         relink=relink,
         pypi=pypi,
@@ -145,7 +148,7 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What is to be done to a prefix; ``peer`` is the descriptor of the reference's marker.
+    """What is to be done to a prefix; ``lock``, ``peer``: the descriptors of its lock, and of the reference's marker.
 
     ``relink``: Python changes. ``pypi``: the PyPI packages that are there, None where that is not certain. ``since``:
     what was written to after it is looked at.
@@ -155,6 +158,7 @@ class _Plan:
     damages: tuple[Damage, ...]
     start_anew: str | None
     cache: Path
+    lock: int
     peer: int
     relink: bool
     pypi: Mapping[str, str] | None
@@ -187,6 +191,7 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
                 python=_python(request),
                 subdir=request.subdir,
                 warn=reporter.warning,
+                lock=plan.lock,
             )
         except SmeltError as error:
             failure = error

@@ -144,17 +144,19 @@ async def install_pypi(
     python: CondaRecord | None,
     subdir: str,
     warn: Callable[[str], None],
+    lock: int,
 ) -> None:
     """Install the distributions of ``change`` into a prefix that holds its ``python``.
 
     For another ``subdir`` than this machine's, wheels are only unpacked; ``warn`` is told what is left out. ``copy``:
-    hard links into uv's cache must not be used. Raises InstallError with uv's words (wrong hashes, failed builds, no
-    connection), what ``smelt.install.foreign`` raises, OSError.
+    hard links into uv's cache must not be used. ``lock``: the descriptor of the prefix's lock, which uv holds too: it
+    goes on if this process is killed. Raises InstallError with uv's words (wrong hashes, failed builds, no connection),
+    what ``smelt.install.foreign`` raises, OSError.
     """
     if not change.install:
         return
     if subdir == current_platform():
-        await asyncio.to_thread(_install, prefix, wanted, change.install, copy)
+        await asyncio.to_thread(_install, prefix, wanted, change.install, copy, lock)
         marks = ("uv",)
     else:
         from smelt.install.foreign import unpack_wheels
@@ -174,7 +176,7 @@ async def install_pypi(
         )
 
 
-def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribution], copy: bool) -> None:
+def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribution], copy: bool, lock: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="smelt-uv-"))
     try:
         (folder / "pylock.toml").write_text(pylock_text(distributions), encoding="utf-8")
@@ -201,6 +203,7 @@ def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribu
             environment=_environment(prefix, wanted),
             network=wanted.network,
             addresses=index_addresses(wanted.options),
+            lock=lock,
         )
     except UvFailed as error:
         raise _explained(error.text, distributions) from error
