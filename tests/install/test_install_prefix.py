@@ -205,17 +205,31 @@ def _replace(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.parametrize("asked", ["verify", "look", "look twice"])
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_damage_is_repaired(tmp_path: Path, channel: Path, kind: str) -> None:
+def test_damage_is_repaired(tmp_path: Path, channel: Path, kind: str, asked: str) -> None:
     files = {"share/x": b"x" * 100, "share/deep/er/y": b"y", "lib/l.1": b"l", "lib/l": Link("l.1")}
     records = (make_package(channel, "mine", files=files), make_package(channel, "other"))
-    request = request_for(tmp_path, *records, verify=True)
-    run(request)
+    request = request_for(tmp_path, *records, **{asked.partition(" ")[0]: True})
+    for _ in asked.split():  # the second time, the files are compared with what was seen the first time
+        run(request)
     DAMAGES[kind](request.prefix)
     run(request)
     assert_exact(request)
     assert is_current(request.prefix, request.digest)
     assert run(request).changed is False
+
+
+def test_a_look_tells_what_was_repaired_and_passes_bytecode(tmp_path: Path, channel: Path) -> None:
+    files = {"lib/m.py": b"a = 1", "lib/__pycache__/m.pyc": b"compiled"}
+    request = request_for(tmp_path, make_package(channel, "mine", files=files), look=True)
+    run(request)
+    for _ in range(2):
+        _replace(request.prefix / "lib/__pycache__/m.pyc", b"compiled again")
+        assert run(request).changed is False
+        _replace(request.prefix / "lib/m.py", b"a = 2")
+        assert run(request).repaired == "lib/m.py was changed (mine)"
+        assert run(request).changed is False
 
 
 def test_a_link_out_of_the_prefix_is_cut_and_what_it_points_to_stays(tmp_path: Path, channel: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -17,10 +18,10 @@ from pypi_kit import dynamic_project, project, sdist, served, simple_index, whee
 
 from smelt.api.installing import InstallOptions
 from smelt.api.workspace import Workspace
-from smelt.errors import InstallError, NotSupportedError
+from smelt.errors import InstallError, NotSupportedError, SmeltError
 from smelt.fs import remove_tree
 from smelt.install.pypi_prefix import damage, installed_distributions
-from spine_kit import OTHER, SUBDIR, Channel, environment, manifest, partial
+from spine_kit import OTHER, Channel, environment, manifest, partial, smelt, tree
 
 SITE = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 Make = Callable[..., Workspace]
@@ -108,11 +109,41 @@ def test_damage_is_repaired(make: Make) -> None:
     module.unlink()
     module.write_text("version = 'changed'\n")
     assert not made.install()[0].changed
-    assert made.install(options=InstallOptions(verify=True))[0].changed
+    (repaired,) = made.install(options=InstallOptions(verify=True))
+    assert repaired.repaired == "app: app/__init__.py was changed"
     assert python(made, "import app; print(app.version)") == "2.0"
     assert not made.install(options=InstallOptions(verify=True))[0].changed
     assert made.install(options=InstallOptions(reinstall=frozenset({"app"})))[0].changed
     assert held(made) == {"app": "2.0", "base": "1.0"}
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "module gone": lambda site: (site / "app" / "__init__.py").unlink(),
+    "package gone": lambda site: remove_tree(site / "app"),
+    "RECORD gone": lambda site: (site / "app-2.0.dist-info" / "RECORD").unlink(),
+    "dist-info gone": lambda site: remove_tree(site / "app-2.0.dist-info"),
+    "module is a folder": lambda site: ((site / "app/__init__.py").unlink(), (site / "app/__init__.py").mkdir()),
+    "module is empty": lambda site: ((site / "app/__init__.py").unlink(), (site / "app/__init__.py").touch()),
+    "all gone": lambda site: remove_tree(site),
+}
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_a_look_finds_damage(make: Make, looked_at: bool) -> None:
+    """``looked_at``: also where the state before the damage was written down."""
+    look = InstallOptions(look=True)
+    made = make('app = "*"')
+    for _ in range(2 + looked_at):
+        made.install(options=look)
+    for kind, damaging in DAMAGES.items():
+        if looked_at:
+            assert not made.install(options=look)[0].changed
+        damaging(prefix(made) / SITE)
+        (repaired,) = made.install(options=look)
+        assert repaired.changed and repaired.repaired, kind
+        assert held(made) == {"app": "2.0", "base": "1.0"}
+        assert python(made, "import app; print(app.version)") == "2.0"
+    assert not made.install(options=look)[0].changed
 
 
 def test_another_tool_was_at_work(make: Make) -> None:
@@ -239,20 +270,114 @@ def test_killed(make: Make, tmp_path: Path) -> None:
     assert partial(tmp_path / "ws" / ".pixi" / "envs") == []
 
 
-def test_foreign_platform(make: Make, tmp_path: Path) -> None:
+FOREIGN_TAG = "cp312-cp312-macosx_11_0_arm64" if OTHER == "osx-arm64" else "cp312-cp312-manylinux_2_17_x86_64"
+
+
+def foreign(tmp_path: Path, wanted: str, subdir: str = OTHER) -> Workspace:
+    """A workspace for a platform that this machine is not, with a PyPI package; ``links`` holds its wheels."""
     channel = Channel(tmp_path / "foreign")
-    channel.add("python", "3.12.1", subdir=OTHER)
+    channel.add("python", "3.12.1", subdir=subdir)
     channel.index()
     text = (
-        '[pypi-options]\nfind-links = [{ path = "links" }]\n'
-        '[dependencies]\npython = "*"\n[pypi-dependencies]\napp = "*"'
+        '[pypi-options]\nfind-links = [{ path = "links" }]\n[dependencies]\npython = "*"\n'
+        f"[pypi-dependencies]\n{wanted}\n"
     )
-    path = manifest(tmp_path / "ws", [channel.url], text, (OTHER,))
-    made = Workspace.load(path)
+    made = Workspace.load(manifest(tmp_path / "ws", [channel.url], text, (subdir,)))
     made.lock()
-    with pytest.raises(NotSupportedError, match="cannot be installed for"):
+    return made
+
+
+def foreign_wheels(links: Path, tag: str = FOREIGN_TAG) -> None:
+    """``other``: compiled, with a command, a script and data; it needs ``base``."""
+    files = {
+        "other/__init__.py": "raise SystemExit('run')\n",
+        "other/fast.so": "no machine code",
+        "other-1.0.dist-info/entry_points.txt": "[console_scripts]\nother = other:main\n",
+        "other-1.0.data/scripts/helper": "#!python\nprint(1)\n",
+        "other-1.0.data/data/share/other.txt": "data",
+    }
+    wheel(links, "other", requires=["base"], tag=tag, files=files)
+    wheel(links, "base")
+
+
+def test_foreign_platform(tmp_path: Path) -> None:
+    """Wheels are unpacked, nothing of them is run, and the next time nothing is to be done."""
+    foreign_wheels(tmp_path / "ws" / "links")
+    made = foreign(tmp_path, 'other = "*"')
+    options = InstallOptions(platform=OTHER)
+    assert made.install(options=options)[0].changed
+    assert held(made) == {"other": "1.0", "base": "1.0"}
+    home = prefix(made)
+    site = home / "lib/python3.12/site-packages"
+    assert (site / "other/fast.so").read_text() == "no machine code"
+    assert (home / "share/other.txt").read_text() == "data"
+    for script in ("bin/other", "bin/helper"):
+        assert (home / script).read_text().startswith(f"#!{home}/bin/python\n")
+        assert os.access(home / script, os.X_OK)
+    assert not list(home.rglob("*.pyc"))
+    assert (site / "other-1.0.dist-info/INSTALLER").read_text() == "uv-pixi"
+    assert not made.install(options=options)[0].changed
+    (site / "other/fast.so").unlink()
+    look = InstallOptions(platform=OTHER, look=True)
+    repaired = made.install(options=look)[0].repaired
+    assert repaired is not None and "other/fast.so is missing" in repaired
+    assert not made.install(options=look)[0].changed
+    made = foreign(tmp_path, 'base = "*"')
+    made.install(options=options)
+    assert held(made) == {"base": "1.0"}
+    assert not (home / "bin/other").exists()
+    assert not (home / "share/other.txt").exists()
+
+
+def test_foreign_windows_says_what_is_left_out(tmp_path: Path) -> None:
+    foreign_wheels(tmp_path / "ws" / "links", "cp312-cp312-win_amd64")
+    foreign(tmp_path, 'other = "*"', subdir="win-64")
+    done = smelt(tmp_path / "ws", "install", "--platform", "win-64")
+    assert done.returncode == 0, done.stderr
+    assert "commands of PyPI packages are programs on Windows, which cannot be made here: other" in done.stderr
+    home = tmp_path / "ws/.pixi/envs/default"
+    assert (home / "Lib/site-packages/other/fast.so").is_file()
+    assert (home / "Scripts/helper").is_file()
+    assert not (home / "Scripts/other").exists()
+
+
+def test_what_has_to_be_built_for_a_foreign_platform(tmp_path: Path) -> None:
+    wheel(tmp_path / "ws" / "links", "base")
+    project(tmp_path / "ws" / "raw", "raw")
+    made = foreign(tmp_path, 'raw = { path = "raw" }')
+    with pytest.raises(NotSupportedError, match="raw has to be built, which cannot be done for"):
         made.install(options=InstallOptions(platform=OTHER))
-    assert SUBDIR != OTHER
+
+
+HOSTILE: dict[str, tuple[dict[str, str], str]] = {
+    "a way out": ({"../../../../../evil": "x"}, "not allowed"),
+    "data that leads out": ({"other-1.0.data/data/../../evil": "x"}, "not allowed"),
+    "an absolute path": ({"/evil": "x"}, "not allowed"),
+    "a record of conda's": ({"other-1.0.data/data/conda-meta/evil.json": "{}"}, "belongs to the environment itself"),
+    "an activation script": ({"other-1.0.data/data/etc/conda/activate.d/e.sh": "x"}, "belongs to the environment"),
+    "the interpreter": ({"other-1.0.data/scripts/python": "x"}, "belongs to the environment itself"),
+    "a command that leads out": (
+        {"other-1.0.dist-info/entry_points.txt": "[console_scripts]\n../../evil = other:main\n"},
+        "entry point `../../evil = other:main` is not allowed",
+    ),
+    "a file of a conda package": ({"other-1.0.data/data/share/python.txt": "x"}, "which a conda package brought"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_foreign_hostile_wheels(tmp_path: Path, kind: str) -> None:
+    files, words = HOSTILE[kind]
+    wheel(tmp_path / "ws" / "links", "other", tag=FOREIGN_TAG, files={"other/__init__.py": "", **files})
+    made = foreign(tmp_path, 'other = "*"')
+    before = tree(tmp_path)
+    with pytest.raises(SmeltError, match=re.escape(words)):
+        made.install(options=InstallOptions(platform=OTHER))
+    own = ("ws/.pixi/", "cache/")
+    assert {k: v for k, v in tree(tmp_path).items() if not k.startswith(own)} == {
+        k: v for k, v in before.items() if not k.startswith(own)
+    }
+    assert not list((tmp_path / "ws/.pixi").rglob("*evil*"))
+    assert held(made) == {}
 
 
 @pytest.mark.network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,14 @@ yes = "true"
 no = { cmd = "false", depends-on = ["echo"] }
 chain = "true && false"
 cached = { cmd = "show-env", inputs = ["pixi.toml"] }
+first = { cmd = "write-file first $MINE", env = { MINE = "1" } }
+second = { cmd = "write-file second $MINE", env = { MINE = "2" }, cwd = "sub", clean-env = true }
+two = { cmd = "show-env", depends-on = ["first", "second"] }
+stops = { cmd = "show-env", depends-on = ["first", "fails"] }
+fails = "fail-with 7"
+makes = { cmd = "write-file sub/made.txt", inputs = ["src/**/*.txt"], outputs = ["sub/made.txt"] }
+all-made = { cmd = "show-env", depends-on = ["makes"] }
+judged-later = { depends-on = ["first", "makes"] }
 sub = { cmd = "show-env", cwd = "sub", depends-on = ["echo"] }
 clean = { cmd = "show-env", clean-env = true }
 columns = "echo $COLUMNS"
@@ -38,6 +47,11 @@ missing = "no-such-program"
 SHOW = """#!{python}
 import json, os, sys
 print(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]))
+"""
+WRITE = """
+import os, sys
+with open(sys.argv[1], "a") as file:
+    file.write(" ".join([*sys.argv[2:], str(len(os.environ))]) + "\\n")
 """
 # The full way: what the command does, with a word on standard error, so that a test can tell.
 FULL = """
@@ -54,11 +68,19 @@ from smelt.workspace.load import load_workspace
 argv = sys.argv[1:]
 parsed = __import__("smelt.tasks.warm", fromlist=["x"]).command_line(argv)
 model = load_workspace(Path({root!r}))
-planned = plan(model, *parsed[1:], environment=parsed[0] or None, cwd=Path.cwd())
+flags = parsed[1].split()
+planned = plan(
+    model, *parsed[2:], environment=parsed[0] or None, cwd=Path.cwd(), skip_deps="--skip-deps" in flags,
+    executable="-x" in flags,
+)
 outer = dict(os.environ)
 inner = outer | {{"CONDA_PREFIX": "/p", "PATH": {tools!r} + ":" + outer.get("PATH", "")}}
 clean = {{"HOME": outer["HOME"], "PATH": {tools!r}}}
-options = dict(init_cwd=Path.cwd(), clean_environments={{"default": clean}})
+from smelt.tasks.cache import TaskCache
+cache = TaskCache.of(Path({root!r}), {{"default": Path({root!r} + "/.pixi/envs/default/conda-meta/smelt").read_text()}})
+options = dict(init_cwd=Path.cwd(), clean_environments={{"default": clean}}, cache=cache)
+if "--clean-env" in flags:
+    inner = clean
 recorded = write_warm_record(
     argv, planned, model, {{"default": inner}}, outer=outer, files=files, trees={trees!r}, started=started, **options
 )
@@ -89,7 +111,10 @@ class Place:
         (self.root / "pixi.lock").write_text("version: 7\n")
         self.marker.write_text("1")
         (self.tools / "show-env").write_text(SHOW.format(python=sys.executable))
-        (self.tools / "show-env").chmod(0o755)
+        (self.tools / "write-file").write_text(f"#!{sys.executable}\n{WRITE}")
+        (self.tools / "fail-with").write_text(f"#!{sys.executable}\nimport sys; sys.exit(int(sys.argv[1]))\n")
+        for tool in self.tools.iterdir():
+            tool.chmod(0o755)
         self.full = root / "full.py"
         values = {"kit": str(Path(__file__).parent), "root": str(self.root), "tools": str(self.tools)}
         self.full.write_text(FULL.format(**values, trees=list(trees)))
@@ -97,10 +122,10 @@ class Place:
         self.age()
 
     def age(self) -> None:
-        """Make every file old enough to be trusted."""
+        """Make every file and folder old enough to be trusted."""
         old = time.time() - 100
         for path in self.root.rglob("*"):
-            if path.is_file() and "smelt/warm" not in path.as_posix():
+            if path.exists() and "smelt/warm" not in path.as_posix():
                 os.utime(path, (old, old))
 
     def run(self, *argv: str, cwd: Path | None = None, **outer: str) -> subprocess.CompletedProcess[str]:
@@ -146,6 +171,11 @@ def place(tmp_path: Path) -> Place:
         ("echo",),
         ("yes",),
         ("no",),
+        ("two",),
+        ("stops",),
+        ("--skip-deps", "two"),
+        ("-x", "show-env"),
+        ("--clean-env", "-e", "default", "--frozen", "show"),
         ("sub",),
         ("show-env", "direct", "$HOME"),
         ("echo a $OUTER",),
@@ -165,7 +195,7 @@ def test_the_same_as_the_full_way(argv: tuple[str, ...], place: Place) -> None:
         assert isinstance(words, list)
 
 
-@pytest.mark.parametrize("task", ["chain", "cached", "columns", "missing"])
+@pytest.mark.parametrize("task", ["chain", "cached", "columns", "missing", "judged-later"])
 def test_what_has_to_be_run_is_not_recorded(task: str, place: Place) -> None:
     assert place.run("run", task).stderr.startswith("full\n")
     assert place.records() == []
@@ -174,9 +204,10 @@ def test_what_has_to_be_run_is_not_recorded(task: str, place: Place) -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        ("run", "--clean-env", "show"),
-        ("run", "-x", "show"),
         ("run", "-e", "default", "-n", "show"),
+        ("run", "--jobs", "2", "show"),
+        ("run", "--", "show"),
+        ("run", "-e", "default", "-e", "default", "show"),
         ("run", "-e", "show"),
         ("run",),
         ("run", "-edefault", "show"),
@@ -187,6 +218,114 @@ def test_what_has_to_be_run_is_not_recorded(task: str, place: Place) -> None:
 )
 def test_other_options_go_the_full_way(argv: tuple[str, ...]) -> None:
     assert warm.command_line(list(argv)) is None
+
+
+def test_processes_run_one_after_the_other(place: Place) -> None:
+    for _ in range(3):
+        place.run("run", "two")
+    first, second = ((place.root / name).read_text().splitlines() for name in ("first", "sub/second"))
+    assert [line.split()[0] for line in first] == ["1", "1", "1"]
+    assert len(set(first)) == 1
+    assert len(second) == 3 and len(set(second)) == 1  # the clean environment, warm or not
+    done = place.run("run", "stops")
+    assert (done.returncode, done.stdout) == (7, "")
+    done = place.run("run", "stops")
+    assert "full" not in done.stderr
+    assert (done.returncode, done.stdout) == (7, "")
+
+
+SKIPPED = ["makes", "all-made"]
+
+
+@pytest.mark.parametrize("task", SKIPPED)
+def test_tasks_that_have_nothing_to_do(task: str, place: Place) -> None:
+    _with_inputs(place)
+    assert place.run("run", task).stderr.startswith("full\n")  # it has to run
+    place.age()
+    full = place.run("run", task)
+    assert full.stderr.startswith("full, recorded\n")
+    assert "can be skipped (cache hit)" in full.stderr
+    again = place.run("run", task)
+    assert again.stderr == full.stderr.removeprefix("full, recorded\n")
+    assert again.returncode == 0
+    assert (place.root / "sub/made.txt").read_text().count("\n") == 1
+
+
+INPUT_CHANGES: dict[str, Callable[[Place], object]] = {
+    "an input": lambda place: (place.root / "src/a/in.txt").write_text("2"),
+    "an input touched": lambda place: os.utime(place.root / "src/a/in.txt"),
+    "a new input": lambda place: (place.root / "src/a/new.txt").write_text("x"),
+    "a new folder with an input": lambda place: (
+        (place.root / "src/b").mkdir(),
+        (place.root / "src/b/new.txt").write_text("x"),
+    ),
+    "an input gone": lambda place: (place.root / "src/in.txt").unlink(),
+    "a link that leads somewhere now": lambda place: (place.root / "elsewhere").write_text("x"),
+    "the output": lambda place: (place.root / "sub/made.txt").write_text("other"),
+    "the output gone": lambda place: (place.root / "sub/made.txt").unlink(),
+    "what is remembered": lambda place: [each.unlink() for each in (place.root / ".pixi/smelt/tasks").iterdir()],
+}
+
+
+@pytest.mark.parametrize("change", INPUT_CHANGES)
+def test_every_change_of_inputs_and_outputs_is_seen(change: str, place: Place) -> None:
+    _with_inputs(place)
+    place.run("run", "makes")
+    place.age()
+    place.run("run", "makes")
+    assert place.warm("run", "makes")
+    INPUT_CHANGES[change](place)
+    assert not place.warm("run", "makes")
+
+
+def _with_inputs(place: Place) -> None:
+    (place.root / "src/a").mkdir(parents=True)
+    for name in ("src/in.txt", "src/a/in.txt"):
+        (place.root / name).write_text("1")
+    (place.root / "src/a/link.txt").symlink_to(place.root / "elsewhere")
+    place.age()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_reach_processes_before_the_last(number: signal.Signals, place: Place) -> None:
+    path = place.tools / "waits"
+    path.write_text(
+        f"#!{sys.executable}\nimport os, pathlib, signal, sys, time\n"
+        "for n in (1, 2, 15, signal.SIGUSR1): signal.signal(n, lambda n, frame: (print('got', n), sys.exit(0)))\n"
+        "pathlib.Path('ready').touch(); time.sleep(20 if os.environ.get('OUTER') else 0)\n"
+    )
+    path.chmod(0o755)
+    manifest = place.root / "pixi.toml"
+    manifest.write_text(
+        manifest.read_text() + 'waits = "waits"\nafter = { cmd = "fail-with 9", depends-on = ["waits"] }\n'
+    )
+    place.age()
+    place.outer["OUTER"] = ""
+    assert place.run("run", "after").returncode == 9
+    record = place.records()
+    assert len(record) == 1
+    place.outer["OUTER"] = "wait"
+    place.outer["PATH"] = f"{place.tools}:{place.outer['PATH']}"
+    probe = "import sys\nfrom smelt.tasks.warm import _Runner\nimport os\nr = _Runner()\n" + (
+        "code = r.run(sys.argv[1], ['waits'], os.getcwd(), dict(os.environ))\nprint(code, r.stopped, flush=True)"
+    )
+    (place.root / "ready").unlink()
+    with subprocess.Popen(
+        [sys.executable, "-c", probe, str(path)],
+        cwd=place.root,
+        env=place.outer,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 20
+        while not (place.root / "ready").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=20)
+    stopped = 0 if number == signal.SIGUSR1 else 128 + number
+    assert out.splitlines() == [f"got {int(number)}", f"0 {stopped}"]
 
 
 def _touch(path: str) -> Callable[[Place], object]:
@@ -253,7 +392,7 @@ def test_other_words_folders_and_versions_are_other_records(place: Place) -> Non
     assert not place.warm("run", "show", cwd=place.root / "sub")
     assert place.warm("run", "show", cwd=place.root / "sub")
     assert place.warm("run", "show")
-    wanted = (str(place.root), "", "show")
+    wanted = (str(place.root), "", "", "show")
     record = Path(warm.record_path(str(place.root), wanted))
     who, *rest = warm.decode(record.read_bytes()) or ()
     assert rest[0] == wanted

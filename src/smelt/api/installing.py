@@ -14,6 +14,7 @@ from smelt.api.platforms import effective_for, platform_for
 from smelt.api.pypi import project_stamps, pypi_install
 from smelt.api.state import KnownState, read_known, stamps, write_known
 from smelt.errors import UnknownNameError
+from smelt.install.contents import is_whole
 from smelt.install.state import environment_digest, is_current
 from smelt.text import closest
 from smelt.types import CondaRecord, current_platform
@@ -22,18 +23,25 @@ if TYPE_CHECKING:
     from smelt.api.subset import Subset
     from smelt.api.workspace import LockMode, Workspace
     from smelt.build.model import Artifact
-    from smelt.install.request import InstallRequest
+    from smelt.install.request import InstallReporter, InstallRequest
     from smelt.lock.model import Lock
     from smelt.resolve.plan import BuildPlan
+
+_AT_ONCE = 4
+"""Environments that are installed at the same time: more would only wait for the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """An environment after an installation. ``changed``: whether anything was touched."""
+    """An environment after an installation.
+
+    ``changed``: whether anything was touched. ``repaired``: what was wrong with it, if anything was.
+    """
 
     environment: str
     prefix: Path
     changed: bool
+    repaired: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +49,8 @@ class InstallOptions:
     """How to install.
 
     ``platform``: one that this machine is not. ``reinstall``: names of packages that are linked anew, or all with
-    ``reinstall_all``. ``verify``: compare every file with its package. ``jobs``: builds at the same time. ``subset``:
+    ``reinstall_all``. ``look``: see whether every file is there and was not written to; ``verify``: compare every file
+    with its package. ``jobs``: builds at the same time. ``subset``:
     which packages; the next installation without it adds the others.
     """
 
@@ -49,16 +58,19 @@ class InstallOptions:
     reinstall: frozenset[str] = frozenset()
     reinstall_all: bool = False
     subset: Subset | None = None
+    look: bool = False
     verify: bool = False
     jobs: int | None = None
 
 
-def known_installed(workspace: Workspace, names: Sequence[str]) -> tuple[Installed, ...] | None:
+def known_installed(workspace: Workspace, names: Sequence[str], *, look: bool) -> tuple[Installed, ...] | None:
     """The answer where nothing changed since the last installation; None where that is not certain."""
     known = read_known(workspace.model.state_folder, current_platform())
     if known is None or any(name not in known.environments for name in names) or not known.holds():
         return None
     if not all(is_current(workspace.model.prefix(name), known.environments[name]) for name in names):
+        return None
+    if look and not all(is_whole(workspace.model.prefix(name), name, workspace.model.state_folder) for name in names):
         return None
     return tuple(Installed(environment=name, prefix=workspace.model.prefix(name), changed=False) for name in names)
 
@@ -71,7 +83,6 @@ def install_environments(
 
     from smelt.api.building import BuildOptions, run_builds
     from smelt.api.machine import check_machine
-    from smelt.install.prefix import install
 
     lock = workspace.ensure_lock(mode)
     locked = stamps([workspace.model.lock_path])
@@ -96,15 +107,8 @@ def install_environments(
         for request in requests:
             check_machine(request.environment, request.records, platform_for(workspace.model, request.environment))
 
-    async def one_after_another() -> list[Installed]:
-        done: list[Installed] = []
-        for request in requests:
-            result = await install(request, workspace.reporters.install)
-            done.append(Installed(environment=request.environment, prefix=request.prefix, changed=result.changed))
-        return done
-
     _detach(workspace)
-    installed = asyncio.run(one_after_another())
+    installed = asyncio.run(_all_of(requests, workspace.reporters.install))
     settings = workspace.settings_stamps()
     usual = options.platform is None and left is None and mode != "frozen"
     if usual and workspace.read is not None and settings is not None:
@@ -115,6 +119,34 @@ def install_environments(
             {r.environment: r.digest for r in requests},
         )
     return tuple(installed)
+
+
+async def _all_of(requests: Sequence[InstallRequest], reporter: InstallReporter) -> list[Installed]:
+    """Install environments at the same time. If one fails, the others are finished first; then its error is raised."""
+    import asyncio
+
+    from smelt.install.prefix import install
+
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(request: InstallRequest) -> Installed:
+        async with gate:
+            result = await install(request, reporter)
+        return Installed(
+            environment=request.environment,
+            prefix=request.prefix,
+            changed=result.changed,
+            repaired=result.repaired,
+        )
+
+    tasks = [asyncio.create_task(one(request)) for request in requests]
+    try:
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks]
 
 
 def _detach(workspace: Workspace) -> None:
@@ -167,6 +199,7 @@ def _request(
         requirements=tuple(requirements(records)),
         reinstall=_relinked(options, [*(each.name for each in records), *(each.name for each in pypi)]),
         verify=options.verify,
+        look=options.look,
         link_scripts=workspace.settings.run_post_link_scripts,
         refused_links=workspace.settings.refused_links,
         network=workspace.network,

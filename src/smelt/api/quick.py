@@ -14,11 +14,12 @@ MANIFESTS = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
 
 
 def unchanged(
-    manifest_path: Path | None, environments: Sequence[str] | None, *, every: bool = False
+    manifest_path: Path | None, environments: Sequence[str] | None, *, every: bool = False, look: bool = False
 ) -> tuple[str, ...] | None:
     """The environments that were asked for, if each is certain to hold what it must; None if that is not certain.
 
     ``environments`` None or empty: the default one; ``every``: all that this machine can have.
+    ``look``: also that each of their files is there as it was.
     """
     found = _known(manifest_path)
     if found is None:
@@ -30,7 +31,14 @@ def unchanged(
     if any(name not in known.environments for name in names) or not known.holds():
         return None
     envs = root / ".pixi" / "envs"
-    return names if all(is_current(envs / name, known.environments[name]) for name in names) else None
+    if not all(is_current(envs / name, known.environments[name]) for name in names):
+        return None
+    if look:
+        from smelt.install.contents import is_whole
+
+        if not all(is_whole(envs / name, name, root / ".pixi") for name in names):
+            return None
+    return names
 
 
 def lock_fits(manifest_path: Path | None) -> bool:

@@ -295,8 +295,8 @@ class Workspace:
         names = [environment_named(self.model, name) for name in environments]
         for name in names:
             platform_for(self.model, name, options.platform)
-        if mode != "frozen" and options == InstallOptions(jobs=options.jobs):
-            known = known_installed(self, names)
+        if mode != "frozen" and options == InstallOptions(jobs=options.jobs, look=options.look):
+            known = known_installed(self, names, look=options.look)
             if known is not None:
                 return known
         return install_environments(self, names, mode, options)

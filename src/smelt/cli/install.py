@@ -46,7 +46,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if not (arguments.verify or arguments.frozen or arguments.platform or partly or settings_given(arguments)):
         from smelt.api.quick import unchanged
 
-        current = unchanged(arguments.manifest_path, arguments.environment, every=arguments.all)
+        current = unchanged(arguments.manifest_path, arguments.environment, every=arguments.all, look=True)
         if current is not None:
             for name in current:
                 _say(name, "is up to date", terminal)
@@ -61,11 +61,17 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         names,
         mode=lock_mode(arguments),
         options=InstallOptions(
-            verify=arguments.verify, jobs=arguments.jobs, platform=arguments.platform, subset=subset or None
+            look=not arguments.verify,
+            verify=arguments.verify,
+            jobs=arguments.jobs,
+            platform=arguments.platform,
+            subset=subset or None,
         ),
     )
     for each in installed:
         _say(each.environment, "installed" if each.changed else "is up to date", terminal)
+        if each.repaired is not None:
+            terminal.note(f"  it was repaired: {each.repaired}")
     if subset:
         terminal.note("only a part of what is locked was asked for: `smelt install` adds the rest")
     return 0

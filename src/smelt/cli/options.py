@@ -60,9 +60,9 @@ def add_no_install(parser: argparse.ArgumentParser, what: str = argparse.SUPPRES
     parser.add_argument("--no-install", action="store_true", default=_switched("PIXI_NO_INSTALL"), help=what)
 
 
-def add_jobs(parser: argparse.ArgumentParser) -> None:
+def add_jobs(parser: argparse.ArgumentParser, help: str = "builds at the same time (default: cores)") -> None:
     """``--jobs``."""
-    parser.add_argument("--jobs", "-j", type=positive, metavar="N", help="builds at the same time (default: cores)")
+    parser.add_argument("--jobs", "-j", type=positive, metavar="N", help=help)
 
 
 def positive(text: str) -> int:

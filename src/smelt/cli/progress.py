@@ -202,6 +202,10 @@ class InstallProgress:
     def linked(self, package: str) -> None:
         """One is linked."""
 
+    def warning(self, message: str) -> None:
+        """Something was healed."""
+        self._board.say(f"{self._board.mark('warning', 'yellow')}: {message}")
+
 
 class PackProgress:
     """``smelt.pack.model.PackReporter``; a context manager, at whose end nothing goes on any more."""

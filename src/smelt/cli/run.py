@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as-is", action="store_true", help="--no-install and --frozen")
     parser.add_argument("--force-activate", action="store_true", help="ask activation scripts again")
     add_lock_usage(parser)
-    add_jobs(parser)
+    add_jobs(parser, "tasks, and builds, at the same time (default: tasks one by one, builds by the cores)")
     add_settings(parser)
 
 
@@ -113,7 +113,10 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     cleaned = plan.environments if arguments.clean_env else _clean(plan)
     clean = {name: workspace.variables(name, outer, clean=True) for name in cleaned}
     environments = clean if arguments.clean_env else {n: workspace.variables(n, outer) for n in plan.environments}
-    if known is not None and not known.warned and install and not workspace.settings.force_activate:
+    digests = {name: workspace.digest(name) or "" for name in plan.environments}
+    cache = TaskCache.of(workspace.model.root, digests)
+    lasting = known is not None and not known.warned and not workspace.settings.force_activate
+    if known is not None and lasting and not arguments.dry_run:
         write_warm_record(
             sys.argv[1:],
             plan,
@@ -125,8 +128,8 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             trees=known.trees,
             started=started,
             clean_environments=clean,
+            cache=cache,
         )
-    digests = {name: workspace.digest(name) or "" for name in plan.environments}
     code = run_plan(
         plan,
         environments,
@@ -135,7 +138,8 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         say=terminal.note if terminal.verbosity >= 0 else None,
         color=terminal.colored(err=True),
         dry_run=arguments.dry_run,
-        cache=TaskCache.of(workspace.model.root, digests),
+        cache=cache,
+        jobs=arguments.jobs or 1,
     )
     if code == int(ExitCode.COMMAND_NOT_FOUND) and plan.tasks[-1].name is None:
         _not_found(words[0].split()[0] if words[0].split() else words[0], visible_tasks(scope), terminal)

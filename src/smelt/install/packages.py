@@ -42,6 +42,7 @@ _STAGING = ".smelt-staging"
 _AT_ONCE = 50
 _SCHEMES = ("https", "http", "s3", "oci", "gcs")
 _REVISION_LENGTH = 8
+_NO_DAMAGE = ("not there", "of another build")
 
 
 def segment(record: CondaRecord) -> str:
@@ -260,8 +261,11 @@ async def _fetch(
     staging = packages / _STAGING / name
     try:
         async with exclusive(packages / _STAGING / f"{name}.lock", f"fetching {record.file_name}", reporter.waiting):
-            if entry_problem(cache, record, thorough=thorough) is None:
+            problem = entry_problem(cache, record, thorough=thorough)
+            if problem is None:
                 return  # another process was faster
+            if problem not in _NO_DAMAGE:
+                reporter.warning(f"{name} in the package cache is damaged: {problem}; it is brought there again")
             reporter.fetching(record.file_name, record.size)
             remove_tree(staging)  # of a process that was killed
             staging.mkdir()

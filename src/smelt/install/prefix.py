@@ -7,18 +7,19 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from smelt.errors import CacheError, InstallError
+from smelt.errors import CacheError, InstallError, SmeltError
 from smelt.fs import cache_root
+from smelt.install.contents import is_whole, remember
 from smelt.install.layout import lock_path, prepare_state_folder, recorded_prefix, write_environment_files
 from smelt.install.locking import exclusive
 from smelt.install.packages import PACKAGES, provide
-from smelt.install.pypi import PypiChange, PypiInstall, check_platform, clear_pypi, install_pypi
+from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
 from smelt.install.pypi import plan as plan_pypi
 from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
 from smelt.install.state import (
@@ -29,6 +30,7 @@ from smelt.install.state import (
     is_complete_fingerprint,
     is_current,
     is_unfinished,
+    marker_path,
     read_fingerprint,
     read_state,
     record_files,
@@ -36,7 +38,7 @@ from smelt.install.state import (
     write_state,
 )
 from smelt.install.verify import Damage, clear, verify, wipe
-from smelt.types import NOARCH, digest_json, platform_family
+from smelt.types import NOARCH, CondaRecord, digest_json, platform_family
 
 _TIGHT = 4 << 20
 """Fewer free bytes than this are taken for a full disk."""
@@ -46,9 +48,9 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
     """Make ``request.prefix`` hold exactly ``request.records``.
 
     Nothing is touched where the prefix's markers say that it does already (``smelt.install.state.is_current``), no
-    package is to be reinstalled and ``verify`` is not asked for. Otherwise the packages that are new are brought
-    into the cache first; until all are there the prefix is as it was. Then the prefix is marked as unfinished,
-    changed by rattler, and marked as finished.
+    package is to be reinstalled and neither ``look`` nor ``verify`` is asked for. Otherwise the packages that are new
+    are brought into the cache first; until all are there the prefix is as it was. Then the prefix is marked as
+    unfinished, changed by rattler, and marked as finished.
 
     A prefix that was left unfinished (by a killed process, ours or the reference's), that was moved, or whose
     records cannot be read is emptied and linked anew from the cache: rattler would leave files that no record
@@ -62,34 +64,38 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
     reporter = reporter or SilentReporter()
     prefix = request.prefix
     force = bool(request.reinstall) or request.verify
-    if not force and is_current(prefix, request.digest):
+    if not force and _is_right(request):
         return InstallResult(prefix=prefix, digest=request.digest, changed=False)
     _check_records(request)
     if request.pypi is not None:
-        check_platform(request.subdir, request.pypi, has_python=any(r.name == "python" for r in request.records))
+        check_python(request.pypi, has_python=_python(request) is not None)
     try:
         if request.state_folder is not None:
             prepare_state_folder(request.state_folder)
         async with AsyncExitStack() as stack:
             lock = lock_path(prefix, request.environment, request.state_folder)
             purpose = f"installing environment '{request.environment}'"
-            await stack.enter_async_context(exclusive(lock, purpose, reporter.waiting))
-            if not force and is_current(prefix, request.digest):  # somebody else was faster
+            held = await stack.enter_async_context(exclusive(lock, purpose, reporter.waiting))
+            if not force and _is_right(request):  # somebody else was faster
                 return InstallResult(prefix=prefix, digest=request.digest, changed=False)
-            return await _install_locked(request, reporter, stack)
+            return await _install_locked(request, reporter, stack, held)
     except OSError as error:
         raise _prefix_error(error.errno, str(error), prefix) from error
 
 
-async def _install_locked(request: InstallRequest, reporter: InstallReporter, stack: AsyncExitStack) -> InstallResult:
+async def _install_locked(
+    request: InstallRequest, reporter: InstallReporter, stack: AsyncExitStack, lock: int
+) -> InstallResult:
     prefix = request.prefix
     cache = request.cache or cache_root()
     before = read_state(prefix)
     installed = before.packages if before is not None else None
     damages: list[Damage] = []
     reason = _reason_to_start_anew(prefix, before)
-    if reason is None and record_files(prefix) and (request.verify or not _is_ours(prefix, before)):
-        damages = verify(prefix, content=request.verify)
+    look = request.verify or request.look
+    since = marker_path(prefix).stat().st_mtime_ns if request.look and before is not None else None
+    if reason is None and record_files(prefix) and (look or not _is_ours(prefix, before)):
+        damages = verify(prefix, content=request.verify, since=since)
         if any(damage.package is None for damage in damages):
             reason = str(damages[0])
         elif not _is_ours(prefix, before):
@@ -98,9 +104,11 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
     again = request.reinstall | damaged
     wanted = {record.name: content_key(record) for record in request.records}
     same = before is not None and before.digest == request.digest and installed == wanted
-    if reason is None and same and request.verify and not again:
-        same = not _pypi_change(request, before.pypi if before is not None else None, again, relink=False)
+    if reason is None and same and look and not again:
+        same = not _pypi_change(request, before.pypi if before is not None else None, again, relink=False, since=since)
     if same and reason is None and not again and _is_ours(prefix, before):
+        if look and request.state_folder is not None:
+            remember(prefix, request.environment, request.state_folder)
         return InstallResult(prefix=prefix, digest=request.digest, changed=False)
     known: Mapping[str, str] = {} if reason is not None or installed is None else installed
     # where python changes, rattler links all packages of pure Python anew
@@ -119,7 +127,15 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
     conda_meta(prefix).mkdir(parents=True, exist_ok=True)
     peer = await _peer_lock(prefix, reporter, stack)
     plan = _Plan(
-        again=again, damages=tuple(damages), start_anew=reason, cache=cache, peer=peer, relink=relink, pypi=pypi
+        again=again,
+        damages=tuple(damages),
+        start_anew=reason,
+        cache=cache,
+        lock=lock,
+        peer=peer,
+        relink=relink,
+        pypi=pypi,
+        since=since,
     )
     # rattler's threads go on linking after a cancellation: let them finish before the locks are given up
     task = asyncio.create_task(_change(request, plan, reporter))
@@ -132,18 +148,21 @@ async def _install_locked(request: InstallRequest, reporter: InstallReporter, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What is to be done to a prefix; ``peer`` is the descriptor of the reference's marker.
+    """What is to be done to a prefix; ``lock``, ``peer``: the descriptors of its lock, and of the reference's marker.
 
-    ``relink``: Python changes. ``pypi``: the PyPI packages that are there, None where that is not certain.
+    ``relink``: Python changes. ``pypi``: the PyPI packages that are there, None where that is not certain. ``since``:
+    what was written to after it is looked at.
     """
 
     again: frozenset[str]
     damages: tuple[Damage, ...]
     start_anew: str | None
     cache: Path
+    lock: int
     peer: int
     relink: bool
     pypi: Mapping[str, str] | None
+    since: int | None
 
 
 async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporter) -> InstallResult:
@@ -157,15 +176,24 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
         wipe(prefix)
     else:
         clear(prefix, plan.damages)
-    pypi = _pypi_change(request, plan.pypi, plan.again, relink=plan.relink)
+    pypi = _pypi_change(request, plan.pypi, plan.again, relink=plan.relink, since=plan.since)
     clear_pypi(prefix, pypi)
     linked, removed = await _link(request, plan, reporter)
     write_environment_files(request)
-    failure: InstallError | None = None
+    failure: SmeltError | None = None
     if request.pypi is not None:
         try:
-            await install_pypi(prefix, request.pypi, pypi, copy="hard" in request.refused_links)
-        except InstallError as error:
+            await install_pypi(
+                prefix,
+                request.pypi,
+                pypi,
+                copy="hard" in request.refused_links,
+                python=_python(request),
+                subdir=request.subdir,
+                warn=reporter.warning,
+                lock=plan.lock,
+            )
+        except SmeltError as error:
             failure = error
     untouched = not linked and not removed and not pypi and is_complete_fingerprint(inherited)
     # where PyPI packages are missing, the conda packages need not be linked anew
@@ -192,9 +220,22 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
         changed=True,
         linked=tuple(sorted({*linked, *done})),
         removed=tuple(sorted({*removed, *(each.name for each in pypi.remove if each.name not in done)})),
-        repaired=plan.start_anew or (_summary(plan.damages) if plan.damages else None),
+        repaired=plan.start_anew or _summary([*map(str, plan.damages), *pypi.damages]),
         skipped_scripts=() if request.link_scripts else _skipped_scripts(request, linked),
     )
+
+
+def _is_right(request: InstallRequest) -> bool:
+    """Whether nothing is to be done: by the markers, and by a stat of every file where that is asked for."""
+    if not is_current(request.prefix, request.digest):
+        return False
+    if not request.look:
+        return True
+    return request.state_folder is not None and is_whole(request.prefix, request.environment, request.state_folder)
+
+
+def _python(request: InstallRequest) -> CondaRecord | None:
+    return next((record for record in request.records if record.name == "python"), None)
 
 
 def _reason_to_start_anew(prefix: Path, state: PrefixState | None) -> str | None:
@@ -217,7 +258,12 @@ def _is_ours(prefix: Path, state: PrefixState | None) -> bool:
 
 
 def _pypi_change(
-    request: InstallRequest, known: Mapping[str, str] | None, again: frozenset[str], *, relink: bool
+    request: InstallRequest,
+    known: Mapping[str, str] | None,
+    again: frozenset[str],
+    *,
+    relink: bool,
+    since: int | None,
 ) -> PypiChange:
     if request.pypi is None and known is not None and not known:
         return PypiChange()
@@ -225,10 +271,11 @@ def _pypi_change(
         request.prefix,
         request.pypi or PypiInstall(),
         known,
-        next((record for record in request.records if record.name == "python"), None),
+        _python(request),
         again=again,
         relink=relink,
         verify=request.verify,
+        since=since,
     )
 
 
@@ -344,9 +391,10 @@ def _skipped_scripts(request: InstallRequest, linked: list[str]) -> tuple[str, .
     return tuple(script for script in scripts if (request.prefix / script).exists())
 
 
-def _summary(damages: tuple[Damage, ...]) -> str:
-    first = str(damages[0])
-    return first if len(damages) == 1 else f"{first}, and {len(damages) - 1} more"
+def _summary(damages: Sequence[str]) -> str | None:
+    if not damages:
+        return None
+    return damages[0] if len(damages) == 1 else f"{damages[0]}, and {len(damages) - 1} more"
 
 
 def _rattler_error(request: InstallRequest, text: str) -> InstallError | CacheError:

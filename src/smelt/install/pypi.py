@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from smelt.config.network import Network
-from smelt.errors import InstallError, NotSupportedError
+from smelt.errors import InstallError
 from smelt.fs import remove_tree
 from smelt.install.pypi_prefix import InstalledDistribution, claim, damage, installed_distributions, remove
 from smelt.manifest.pypi import PypiOptions
@@ -18,7 +18,7 @@ from smelt.solve.pypi_distribution import Distribution, pylock_text
 from smelt.solve.pypi_input import index_addresses, index_arguments, isolation_arguments
 from smelt.solve.pypi_project import project_files
 from smelt.solve.pypi_uv import UvFailed, run_uv
-from smelt.types import CondaRecord, current_platform, digest_json, sha256_file
+from smelt.types import NOARCH, CondaRecord, current_platform, digest_json, platform_family, sha256_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +59,14 @@ def _stamp(path: Path) -> list[int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PypiChange:
-    """What is to be done: names to install, and what goes before anything else is done."""
+    """What is to be done: names to install, and what goes before anything else is done.
+
+    ``damages``: what was found to be damaged, in words.
+    """
 
     install: tuple[Distribution, ...] = ()
     remove: tuple[InstalledDistribution, ...] = ()
+    damages: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.install or self.remove)
@@ -77,11 +81,13 @@ def plan(
     again: Collection[str],
     relink: bool,
     verify: bool,
+    since: int | None = None,
 ) -> PypiChange:
     """What has to change for the prefix to hold ``wanted``.
 
     ``known``: name → key of what was installed, or None where another tool was at work since. ``python``: the one that
-    the prefix will have; nothing stays in the folder of another. ``relink``: whether it is a new one. Raises OSError.
+    the prefix will have; nothing stays in the folder of another. ``relink``: whether it is a new one. ``verify``: the
+    content of every file is looked at, with ``since`` that of those written to after it. Raises OSError.
     """
     home = prefix / _site_packages(python) if python is not None else None
     python_changes = relink and os.name == "nt"  # there every Python has the same folder
@@ -94,10 +100,17 @@ def plan(
             strays.append(each)
     keys = wanted.keys()
     install: list[Distribution] = []
+    damages: list[str] = []
+    looked_at = verify or since is not None or known is None
     for distribution in wanted.distributions:
         name = distribution.name
         here = present.get(name, [])
-        whole = len(here) == 1 and damage(here[0], content=verify) is None if verify or known is None else bool(here)
+        whole = bool(here)
+        if looked_at:
+            found = damage(here[0], content=verify, since=since) if here else "it is not there"
+            whole = len(here) == 1 and found is None
+            if not whole and known is not None and known.get(name) == keys[name]:
+                damages.append(f"{name}: {found or 'it is there twice'}")
         if known is not None:
             same = known.get(name) == keys[name]
         else:
@@ -106,14 +119,15 @@ def plan(
             install.append(distribution)
     leaving = {each.name for each in install} | (present.keys() - keys.keys())
     removed = [each for name in sorted(leaving) for each in present.get(name, ())]
-    return PypiChange(install=tuple(install), remove=(*removed, *strays))
+    return PypiChange(install=tuple(install), remove=(*removed, *strays), damages=tuple(damages))
 
 
 def _site_packages(python: CondaRecord) -> str:
     if python.python_site_packages_path is not None:
         return python.python_site_packages_path
     minor = ".".join(python.version.split(".")[:2])
-    return "Lib/site-packages" if os.name == "nt" else f"lib/python{minor}/site-packages"
+    windows = os.name == "nt" if python.subdir == NOARCH else platform_family(python.subdir) == "win"
+    return "Lib/site-packages" if windows else f"lib/python{minor}/site-packages"
 
 
 def clear_pypi(prefix: Path, change: PypiChange) -> None:
@@ -121,17 +135,38 @@ def clear_pypi(prefix: Path, change: PypiChange) -> None:
     remove(prefix, change.remove)
 
 
-async def install_pypi(prefix: Path, wanted: PypiInstall, change: PypiChange, *, copy: bool) -> None:
-    """Install the distributions of ``change`` into a prefix that holds its Python.
+async def install_pypi(
+    prefix: Path,
+    wanted: PypiInstall,
+    change: PypiChange,
+    *,
+    copy: bool,
+    python: CondaRecord | None,
+    subdir: str,
+    warn: Callable[[str], None],
+    lock: int,
+) -> None:
+    """Install the distributions of ``change`` into a prefix that holds its ``python``.
 
-    ``copy``: hard links into uv's cache must not be used. Raises InstallError with uv's words (wrong hashes, failed
-    builds, no connection), OSError.
+    For another ``subdir`` than this machine's, wheels are only unpacked; ``warn`` is told what is left out. ``copy``:
+    hard links into uv's cache must not be used. ``lock``: the descriptor of the prefix's lock, which uv holds too: it
+    goes on if this process is killed. Raises InstallError with uv's words (wrong hashes, failed builds, no connection),
+    what ``smelt.install.foreign`` raises, OSError.
     """
     if not change.install:
         return
-    await asyncio.to_thread(_install, prefix, wanted, change.install, copy)
+    if subdir == current_platform():
+        await asyncio.to_thread(_install, prefix, wanted, change.install, copy, lock)
+        marks = ("uv",)
+    else:
+        from smelt.install.foreign import unpack_wheels
+
+        if python is None:
+            raise InstallError("the environment is locked with PyPI packages, but without a Python")
+        await asyncio.to_thread(unpack_wheels, prefix, change.install, python, subdir, wanted.network, warn)
+        marks = ("conda",)
     names = {each.name for each in change.install}
-    fresh = [each for each in installed_distributions(prefix) if each.name in names and each.installer == "uv"]
+    fresh = [each for each in installed_distributions(prefix) if each.name in names and each.installer in marks]
     claim(fresh)
     missing = names - {each.name for each in installed_distributions(prefix)}
     if missing:
@@ -141,7 +176,7 @@ async def install_pypi(prefix: Path, wanted: PypiInstall, change: PypiChange, *,
         )
 
 
-def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribution], copy: bool) -> None:
+def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribution], copy: bool, lock: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="smelt-uv-"))
     try:
         (folder / "pylock.toml").write_text(pylock_text(distributions), encoding="utf-8")
@@ -168,6 +203,7 @@ def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribu
             environment=_environment(prefix, wanted),
             network=wanted.network,
             addresses=index_addresses(wanted.options),
+            lock=lock,
         )
     except UvFailed as error:
         raise _explained(error.text, distributions) from error
@@ -208,17 +244,9 @@ def _explained(text: str, distributions: Sequence[Distribution]) -> InstallError
     )
 
 
-def check_platform(subdir: str, wanted: PypiInstall, *, has_python: bool) -> None:
-    """Raise for what cannot be installed here: NotSupportedError, or InstallError without a Python."""
-    if not wanted.distributions:
-        return
-    if subdir != current_platform():
-        raise NotSupportedError(
-            f"PyPI packages cannot be installed for {subdir} on {current_platform()} yet",
-            code="pypi-platform",
-            help="leave out `--platform`, or take the packages from conda channels",
-        )
-    if not has_python:
+def check_python(wanted: PypiInstall, *, has_python: bool) -> None:
+    """Raise InstallError where there are PyPI packages and no Python."""
+    if wanted.distributions and not has_python:
         raise InstallError(
             "the environment is locked with PyPI packages, but without a Python", help="solve again (`smelt lock`)"
         )

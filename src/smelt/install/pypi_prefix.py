@@ -11,7 +11,9 @@ import csv
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -59,25 +61,38 @@ def installed_distributions(prefix: Path) -> list[InstalledDistribution]:
 
 def _site_packages(prefix: Path) -> Iterator[Path]:
     yield from sorted(prefix.glob("lib/python*/site-packages"))
-    if os.name == "nt" and (prefix / "Lib" / "site-packages").is_dir():
+    if (prefix / "Lib" / "site-packages").is_dir():  # of Windows, or for it
         yield prefix / "Lib" / "site-packages"
 
 
-def damage(distribution: InstalledDistribution, *, content: bool) -> str | None:
-    """The first file that is missing, or was changed (``content``: looked at too); None if it is whole."""
+def damage(distribution: InstalledDistribution, *, content: bool, since: int | None = None) -> str | None:
+    """The first file that is missing, or was changed (``content``: looked at too); None if it is whole.
+
+    ``since``: the content of files that were written to after it (nanoseconds since the epoch) is looked at.
+    """
     try:
         rows = list(_record(distribution.folder))
     except OSError:
         return f"{distribution.folder.name}/RECORD is missing"
     for name, digest in rows:
         path = _place(distribution.folder.parent, name)
-        if not path.is_file():
+        try:
+            found = path.stat()
+        except OSError:
             return f"{name} is missing"
-        if content and digest.startswith("sha256=") and not name.endswith((".pyc", "/INSTALLER")):
+        if not stat.S_ISREG(found.st_mode):
+            return f"{name} is no file"
+        looked_at = content or (since is not None and found.st_mtime_ns > since)
+        if looked_at and digest.startswith("sha256=") and not name.endswith((".pyc", "/INSTALLER")):
             actual = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest()).rstrip(b"=").decode()
             if actual != digest.removeprefix("sha256="):
                 return f"{name} was changed"
     return None
+
+
+def distribution_files(distribution: InstalledDistribution) -> list[Path]:
+    """The files of a distribution, as its RECORD has them. Raises OSError."""
+    return [_place(distribution.folder.parent, name) for name, _ in _record(distribution.folder)]
 
 
 def remove(prefix: Path, distributions: Iterable[InstalledDistribution]) -> None:
@@ -89,7 +104,7 @@ def remove(prefix: Path, distributions: Iterable[InstalledDistribution]) -> None
     going = list(distributions)
     if not going:
         return
-    owned = _conda_files(prefix)
+    owned = conda_files(prefix)
     root = os.path.normpath(prefix)
     for distribution in going:
         try:
@@ -138,7 +153,8 @@ def _place(site_packages: Path, name: str) -> Path:
     return Path(os.path.normpath(site_packages / name))
 
 
-def _conda_files(prefix: Path) -> Collection[str]:
+def conda_files(prefix: Path) -> Collection[str]:
+    """The files that conda packages brought, relative to the prefix."""
     owned: set[str] = set()
     for name in record_files(prefix):
         try:
@@ -154,6 +170,9 @@ def _conda_files(prefix: Path) -> Collection[str]:
 def _unlink(path: Path) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
+    elif path.is_dir():  # damage; what lies in it is not ours
+        with suppress(OSError):
+            path.rmdir()
 
 
 def _remove_empty(folders: Iterable[str], root: Path) -> None:

@@ -21,7 +21,8 @@ class InstallRequest:
     workspace. ``digest`` names ``records`` (``smelt.install.state.environment_digest``). ``cache`` is the cache
     root (packages lie in its ``pkgs``), by default ``smelt.fs.cache_root()``. ``reinstall`` names packages that are
     linked anew although nothing changed; ``verify`` compares every file with its package before deciding that
-    nothing is to be done. ``refused_links``: ``symbolic``, ``hard`` or ``ref`` links that must not be used.
+    nothing is to be done; ``look`` asks whether every file is there and was not written to. ``refused_links``:
+    ``symbolic``, ``hard`` or ``ref`` links that must not be used.
     ``virtual_packages``, ``requirements`` (specs of virtual packages that the records depend on) and
     ``manifest_path`` are only written down, for tools that know the reference's layout.
     ``pypi``: what is installed after the conda packages. ``network``: how channels are reached.
@@ -39,6 +40,7 @@ class InstallRequest:
     reinstall: frozenset[str] = frozenset()
     link_scripts: bool = False
     verify: bool = False
+    look: bool = False
     cache: Path | None = None
     refused_links: frozenset[str] = frozenset()
     pypi: PypiInstall | None = None
@@ -90,6 +92,10 @@ class InstallReporter(Protocol):
         """``package`` (a name) is linked."""
         ...
 
+    def warning(self, message: str) -> None:
+        """Something was healed that the user should know of."""
+        ...
+
 
 class SilentReporter:
     """A reporter that says nothing."""
@@ -110,4 +116,7 @@ class SilentReporter:
         """Nothing."""
 
     def linked(self, package: str) -> None:
+        """Nothing."""
+
+    def warning(self, message: str) -> None:
         """Nothing."""

@@ -53,10 +53,13 @@ def run_uv(
     environment: Mapping[str, str] | None = None,
     network: Network | None = None,
     addresses: Iterable[str] = (),
+    lock: int | None = None,
 ) -> str:
     """What uv prints to its standard output, run in ``folder``. Raises UvFailed.
 
     ``network``: what the settings say; the user's own ``UV_*`` variables go before it. ``addresses``: of the indexes.
+    ``lock``: the descriptor of a lock that uv holds as well, so that it stays locked while uv runs, also if this
+    process is killed (not on Windows, where uv goes on unguarded).
     The user's configuration of uv (``uv.toml``, ``UV_*``, netrc, keyring) holds; its cache is ``uv-cache`` in ours.
     """
     network = network or Network()
@@ -79,6 +82,7 @@ def run_uv(
         stdin=subprocess.DEVNULL,
         encoding="utf-8",
         errors="replace",
+        pass_fds=(lock,) if lock is not None and os.name == "posix" else (),
     )
     if done.returncode != 0:
         lines = [line for line in done.stderr.strip().splitlines() if not line.startswith(_NOISE)]

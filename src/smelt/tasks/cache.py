@@ -52,6 +52,25 @@ class TaskCache:
         state = self._state(task, entry)
         return state.complete and state.digest == entry.get("digest")
 
+    def evidence(self, task: PlannedTask) -> dict[str, tuple[int, ...] | None] | None:
+        """Path → stamp (``smelt.source.stats.stamp``) of all that tells that ``task`` need not run; None if it has to.
+
+        Also of folders in which further files would count, and of files that are not there. The stamps are older
+        than the judgement.
+        """
+        if not task.cached:
+            return None
+        path = str(self._path(task))
+        stamp = stats.stamp(path)
+        entry = _read(self._path(task))
+        if entry is None:
+            return None
+        state = self._state(task, entry)
+        if not state.complete or state.digest != entry.get("digest"):
+            return None
+        files = {name: cast("tuple[int, ...]", tuple(known[:-1])) for name, known in state.files.items()}
+        return {path: stamp, **state.searched, **files}
+
     def remember(self, task: PlannedTask) -> tuple[str, ...]:
         """Note that ``task`` has run with success. Gives a warning for patterns that name no file.
 
@@ -82,10 +101,11 @@ class TaskCache:
         known = cast("Mapping[str, object]", entry.get("files", {}))
         before = entry.get("started", 0)
         files: dict[str, list[object]] = {}
+        searched: dict[str, stats.Stamp | None] = {}
 
         def hashed(patterns: tuple[str, ...] | None) -> dict[str, str]:
             result: dict[str, str] = {}
-            for path in matching_files(self.root, patterns or ()):
+            for path in matching_files(self.root, patterns or (), searched):
                 name = str(path)
                 stamp = stats.stamp(name)
                 if stamp is None:
@@ -103,6 +123,7 @@ class TaskCache:
             outputs=bool(outputs),
             complete=bool((inputs or not task.inputs) and (outputs or not task.outputs)),
             files=files,
+            searched=searched,
             started=started,
         )
 
@@ -114,6 +135,7 @@ class _State:
     outputs: bool
     complete: bool
     files: Mapping[str, list[object]]
+    searched: Mapping[str, stats.Stamp | None]
     started: int
 
 

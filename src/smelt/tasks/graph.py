@@ -8,8 +8,8 @@ commands are rendered before the first one runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smelt.errors import Label, TaskError
@@ -75,15 +75,31 @@ class _Planner:
         self._request = request
         self._scope = scope
         self._planned: dict[_Key, PlannedTask | None] = {}
+        self._needs: dict[_Key, list[_Key]] = {}
         self._commands: list[PlannedTask] = []
 
     def plan(self) -> TaskPlan:
-        tasks = [task for task in self._planned.values() if task is not None]
+        places = {
+            key: index for index, key in enumerate(key for key, task in self._planned.items() if task is not None)
+        }
+        tasks = [
+            replace(task, needs=tuple(sorted({places[each] for each in self._commands_before(key)})))
+            for key, task in self._planned.items()
+            if task is not None
+        ]
         return TaskPlan(
             tasks=(*tasks, *self._commands),
             root=self._scope.workspace.root,
             several_environments=len(self._scope.workspace.environments) > 1,
         )
+
+    def _commands_before(self, key: _Key) -> Iterator[_Key]:
+        """What has to end before ``key`` starts; a task without a command stands for what it depends on."""
+        for each in self._needs.get(key, ()):
+            if self._planned[each] is not None:
+                yield each
+            else:
+                yield from self._commands_before(each)
 
     def add(self, environment: str, task: Task, arguments: ArgumentValues) -> None:
         self._visit(_Node(environment, task, arguments), ())
@@ -105,7 +121,9 @@ class _Planner:
         context = self._context(node.environment, node.arguments.typed)
         if not self._request.skip_deps:
             for dependency in node.task.depends_on:
-                self._visit(self._dependency(node, dependency, context), (*above, node))
+                needed = self._dependency(node, dependency, context)
+                self._visit(needed, (*above, node))
+                self._needs.setdefault(node.key, []).append(needed.key)
         self._planned[node.key] = self._planned_task(node, context)
 
     def _dependency(self, node: _Node, dependency: TaskDependency, context: TemplateContext) -> _Node:

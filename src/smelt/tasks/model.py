@@ -53,7 +53,8 @@ class PlannedTask:
     ``name`` is None for a command that is no task. ``platform``: the workspace platform it is run for.
     ``command``: what is shown, and part of the cache's key; ``script``: what the task shell runs (variables,
     command, passed on arguments). ``cwd``: absolute; whether it exists is checked when it runs.
-    ``inputs``, ``outputs``: patterns relative to the workspace, None where the task has none.
+    ``inputs``, ``outputs``: patterns relative to the workspace, None where the task has none. ``needs``: the places
+    in the plan of those that have to end with success before; all of them are earlier.
     """
 
     name: str | None
@@ -68,6 +69,7 @@ class PlannedTask:
     inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
     task: Task | None = None
+    needs: tuple[int, ...] = ()
 
     @property
     def cached(self) -> bool:

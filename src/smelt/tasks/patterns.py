@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from smelt.source import stats
 from smelt.tasks.shell.expand import expand_words
 from smelt.tasks.shell.globs import Character
 from smelt.tasks.shell.state import Options
@@ -23,8 +24,14 @@ from smelt.tasks.shell.words import WordReader
 _WILD = frozenset("*?[")
 
 
-def matching_files(root: Path, patterns: Sequence[str]) -> list[Path]:
-    """The files below ``root`` (or beside it, for ``../``) that ``patterns`` name, sorted."""
+def matching_files(
+    root: Path, patterns: Sequence[str], searched: dict[str, stats.Stamp | None] | None = None
+) -> list[Path]:
+    """The files below ``root`` (or beside it, for ``../``) that ``patterns`` name, sorted.
+
+    In ``searched``, if given, is put every folder that was looked through, and every link that leads nowhere, with the
+    stamp that it had before: as long as all of them have it, the same files are named.
+    """
     from pathspec import GitIgnoreSpec
 
     expanded = [alternative for pattern in patterns for alternative in _alternatives(pattern)]
@@ -34,8 +41,9 @@ def matching_files(root: Path, patterns: Sequence[str]) -> list[Path]:
     spec = GitIgnoreSpec.from_lines(lines)
     dotted = [part for line in lines if line[:1] != "!" for part in line.split("/") if part.startswith(".")]
     found: set[Path] = set()
+    noted: dict[str, stats.Stamp | None] = {} if searched is None else searched
     for start in {_static_folder(line) for line in lines if not line.startswith("!")}:
-        for path in _walk(base / start, dotted, frozenset()):
+        for path in _walk(base / start, dotted, frozenset(), noted):
             if spec.match_file(path.relative_to(base).as_posix()):
                 found.add(path)
     return sorted(found)
@@ -129,11 +137,14 @@ def _static_folder(line: str) -> str:
     return "/".join(static)
 
 
-def _walk(folder: Path, dotted: Sequence[str], above: frozenset[str]) -> Iterator[Path]:
+def _walk(
+    folder: Path, dotted: Sequence[str], above: frozenset[str], searched: dict[str, stats.Stamp | None]
+) -> Iterator[Path]:
     """The files below ``folder``; links are followed, but not in circles."""
     real = os.path.realpath(folder)
     if real in above:
         return
+    searched[str(folder)] = stats.stamp(str(folder))
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
@@ -142,6 +153,8 @@ def _walk(folder: Path, dotted: Sequence[str], above: frozenset[str]) -> Iterato
         if entry.name.startswith(".") and not any(fnmatchcase(entry.name, part) for part in dotted):
             continue
         if entry.is_dir():
-            yield from _walk(Path(entry.path), dotted, above | {real})
+            yield from _walk(Path(entry.path), dotted, above | {real}, searched)
         elif entry.is_file():
             yield Path(entry.path)
+        else:
+            searched[entry.path] = stats.stamp(entry.path)

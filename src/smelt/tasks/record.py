@@ -13,7 +13,8 @@ from smelt.errors import TaskError
 from smelt.fs import write_bytes
 from smelt.source import stats
 from smelt.tasks import warm
-from smelt.tasks.announce import announcement
+from smelt.tasks.announce import announcement, skipped
+from smelt.tasks.cache import TaskCache
 from smelt.tasks.model import TaskPlan
 from smelt.tasks.run import start_state
 from smelt.tasks.shell.parser import parse
@@ -36,6 +37,7 @@ def write_warm_record(
     trees: Iterable[str],
     started: int,
     clean_environments: Mapping[str, Mapping[str, str]] | None = None,
+    cache: TaskCache | None = None,
 ) -> bool:
     """Remember what ``smelt <argv>`` comes to; whether it could be. Call it before ``run_plan``.
 
@@ -45,20 +47,28 @@ def write_warm_record(
     run began, in nanoseconds since the epoch. The manifest, the lock, ``.pixi/config.toml`` and the manifests
     between the current folder and the workspace's are added here where they are missing.
 
-    Nothing is written for what only running it can tell: a script that is more than one command, a task with
-    inputs or outputs, a command that is read through ``#!/usr/bin/env``; nor while a file is so new that its stats
-    do not tell whether it changed since. Raises nothing of its own: what is wrong with a task,
-    ``run_plan`` explains.
+    ``cache``: as for ``run_plan``; a task that it would skip is skipped by the warm path.
+
+    Nothing is written for what only running it can tell: a script that is more than one command, a task that has to
+    run for its inputs and outputs, or is to be judged after another has run, a command that is read through
+    ``#!/usr/bin/env``; nor while a file is so new that its stats do not tell whether it changed since. Raises
+    nothing of its own: what is wrong with a task, ``run_plan`` explains.
     """
     parsed = warm.command_line(list(argv))
     if parsed is None or sys.platform == "win32" or not plan.tasks:
         return False
-    if any(task.cached for task in plan.tasks):
-        return False
     if "PIXI_PROJECT_MANIFEST" in outer and "PIXI_IN_SHELL" in outer:
         return False
-    commands: list[FinalCommand] = []
+    resting = dict(files)
+    commands: list[FinalCommand | None] = []
     for task in plan.tasks:
+        if task.cached:
+            found = cache.evidence(task) if cache is not None else None
+            if found is None or any(command is not None and command.argv for command in commands):
+                return False
+            resting |= found
+            commands.append(None)
+            continue
         source = clean_environments if task.clean_env and clean_environments is not None else environments
         try:
             command = final_command(parse(task.script), start_state(task, source[task.environment], init_cwd))
@@ -66,34 +76,21 @@ def write_warm_record(
             return False  # `run_plan` explains it
         if command is None or command.reads & warm.VOLATILE - {"PWD"}:
             return False
+        if command.argv and not _plain_program(command):
+            return False
         commands.append(command)
-    last = commands[-1]
-    if any(command.argv or command.code for command in commands[:-1]):
-        return False
-    all_files = _files(workspace, init_cwd, files)
+    all_files = _files(workspace, init_cwd, resting)
     if all_files is None or not _trustworthy(all_files, workspace, started):
         return False
     indexes = _indexes(trees)
     if indexes is None:
         return False
-    if last.argv and not _plain_program(last):
-        return False
     kept = {name: value for name, value in outer.items() if name not in warm.VOLATILE}
     cwd = os.fspath(init_cwd)
-    clean = plan.tasks[-1].clean_env
-    final = dict(last.environment)
-    before: Mapping[str, str] = {} if clean else outer
-    action = (
-        clean,
-        {name: value for name, value in final.items() if before.get(name) != value or name == "PWD"},
-        tuple(name for name in before if name not in final),
-        tuple(
-            (_announced(plan, index, color=False), _announced(plan, index, color=True), command.output)
-            for index, command in enumerate(commands)
-        ),
-        list(last.argv),
-        last.cwd,
-        last.code,
+    every = "--clean-env" in parsed[1].split()
+    steps = tuple(
+        _step(plan, index, command, {} if every or plan.tasks[index].clean_env else outer)
+        for index, command in enumerate(commands)
     )
     wanted = warm.key(parsed, cwd)
     record = (
@@ -103,7 +100,7 @@ def write_warm_record(
         all_files,
         indexes,
         kept,
-        action,
+        steps,
     )
     path = Path(warm.record_path(os.fspath(workspace.root), wanted))
     with suppress(OSError, ValueError):
@@ -111,6 +108,30 @@ def write_warm_record(
         write_bytes(path, warm.encode(record))
         return True
     return False
+
+
+def _step(
+    plan: TaskPlan, index: int, command: FinalCommand | None, before: Mapping[str, str]
+) -> tuple[str, str, bytes, int, tuple[object, ...]]:
+    """What is said, what is printed, the exit code, and the process (nothing where none is started).
+
+    ``before``: the variables that the process starts from; empty for one with a clean environment.
+    """
+    plain, colored = (_announced(plan, index, color=color) for color in (False, True))
+    if command is None:
+        said = skipped(plan.tasks[index]) + "\n"
+        return plain + said, colored + said, b"", 0, ()
+    if not command.argv:
+        return plain, colored, command.output, command.code, ()
+    final = command.environment
+    process = (
+        not before,
+        {name: value for name, value in final.items() if before.get(name) != value or name == "PWD"},
+        tuple(name for name in before if name not in final),
+        list(command.argv),
+        command.cwd,
+    )
+    return plain, colored, command.output, command.code, process
 
 
 def _announced(plan: TaskPlan, index: int, *, color: bool) -> str:

@@ -1,10 +1,11 @@
-"""Running a plan: one command after the other, each in its environment."""
+"""Running a plan: one command after the other, or several at the same time, each in its environment."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from smelt.errors import Label, TaskError
@@ -12,6 +13,7 @@ from smelt.tasks.announce import announcement, skipped
 from smelt.tasks.cache import TaskCache
 from smelt.tasks.model import PlannedTask, TaskPlan
 from smelt.tasks.shell.execute import run_script
+from smelt.tasks.shell.jobs import Jobs, Stopped
 from smelt.tasks.shell.parser import ShellSyntaxError, parse
 from smelt.tasks.shell.state import State
 from smelt.tasks.shell.syntax import Script
@@ -28,6 +30,7 @@ def run_plan(
     dry_run: bool = False,
     cache: TaskCache | None = None,
     replace: bool = True,
+    jobs: int = 1,
 ) -> int:
     """Run the commands of ``plan`` in order until one fails, and give its exit code; 0 if none does.
 
@@ -35,36 +38,103 @@ def run_plan(
     run, so the mapping may make them (and install) on the way. ``clean_environments``: the same for tasks
     with ``clean-env``. ``say``: told what is being run; None keeps quiet. ``cache``: None runs every task, also
     those whose inputs and outputs are as they were. With ``replace`` the last command takes the place of this
-    process where it can: then this function never returns.
+    process where it can: then this function never returns. ``jobs``: how many commands that do not need each other
+    may run at the same time (``smelt.tasks.parallel``).
     Raises TaskError for a command that cannot be parsed (before any is run), or a missing working folder.
     """
     scripts = [_parsed(task) for task in plan.tasks]
-    say = say or (lambda text: None)
-    for index, (task, script) in enumerate(zip(plan.tasks, scripts, strict=True)):
+    processes = Jobs()
+    runner = _Runner(
+        plan=plan,
+        scripts=scripts,
+        environments=environments,
+        clean_environments=clean_environments,
+        init_cwd=init_cwd,
+        say=say or (lambda text: None),
+        color=color,
+        cache=cache,
+        replace=replace,
+        jobs=processes,
+    )
+    if dry_run:
+        for index in range(len(plan.tasks)):
+            runner.announce(index)
+        return 0
+    with processes.signals():
+        if jobs > 1 and len(plan.tasks) > 1:
+            from smelt.tasks.labels import LabelledOutput, labels
+            from smelt.tasks.parallel import ParallelRun
+
+            output = LabelledOutput(labels(plan.tasks), color=color)
+            return ParallelRun(plan.tasks, scripts, runner, processes, limit=jobs, output=output, say=runner.say).run()
+        try:
+            for index in range(len(plan.tasks)):
+                with processes.interruptible():
+                    state = runner.begin(index)
+                if state is None:
+                    continue
+                code = runner.run(index, state)
+                if code != 0:
+                    return code
+                runner.finish(index)
+                if processes.stopped is not None and index < len(plan.tasks) - 1:
+                    return processes.stopped  # the command ended well, but what follows was not to be started
+        except Stopped:
+            return processes.stopped or 130
+    return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runner:
+    """The commands of one call of ``run_plan`` (``smelt.tasks.parallel.Runner``)."""
+
+    plan: TaskPlan
+    scripts: Sequence[Script]
+    environments: Mapping[str, Mapping[str, str]]
+    clean_environments: Mapping[str, Mapping[str, str]] | None
+    init_cwd: Path
+    say: Callable[[str], None]
+    color: bool
+    cache: TaskCache | None
+    replace: bool
+    jobs: Jobs
+
+    def announce(self, index: int) -> None:
+        """Say what is run next."""
+        task = self.plan.tasks[index]
         if task.name is not None:
             if index > 0:
-                say("")
-            say(announcement(task, several_environments=plan.several_environments, color=color))
-        if dry_run:
-            continue
-        if cache is not None and cache.fresh(task):
-            say(skipped(task))
-            continue
-        source = clean_environments if task.clean_env and clean_environments is not None else environments
-        state = start_state(task, source[task.environment], init_cwd)
-        last = index == len(plan.tasks) - 1
-        code = run_script(
-            script,
+                self.say("")
+            self.say(announcement(task, several_environments=self.plan.several_environments, color=self.color))
+
+    def begin(self, index: int) -> State | None:
+        """Announce a command and give what it starts with; None if it need not run. Raises TaskError."""
+        task = self.plan.tasks[index]
+        self.announce(index)
+        if self.cache is not None and self.cache.fresh(task):
+            self.say(skipped(task))
+            return None
+        clean = self.clean_environments if task.clean_env else None
+        source = self.environments if clean is None else clean
+        return start_state(task, source[task.environment], self.init_cwd)
+
+    def run(self, index: int, state: State) -> int:
+        """Run a command that has the terminal to itself; the last one may take the place of this process."""
+        last = index == len(self.plan.tasks) - 1
+        remembered = self.cache is not None and self.plan.tasks[index].cached
+        return run_script(
+            self.scripts[index],
             state,
-            replace=replace and last and not (cache is not None and task.cached),
+            replace=self.replace and last and not remembered,
             before_replacing=_flush,
+            jobs=self.jobs,
         )
-        if code != 0:
-            return code
-        if cache is not None:
-            for warning in cache.remember(task):
-                say(f"warning: {warning}")
-    return 0
+
+    def finish(self, index: int) -> None:
+        """Remember that a command has ended with success."""
+        if self.cache is not None:
+            for warning in self.cache.remember(self.plan.tasks[index]):
+                self.say(f"warning: {warning}")
 
 
 def start_state(task: PlannedTask, environment: Mapping[str, str], init_cwd: Path) -> State:

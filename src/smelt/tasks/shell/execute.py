@@ -46,20 +46,23 @@ def run_script(
     *,
     replace: bool = False,
     before_replacing: Callable[[], None] | None = None,
+    jobs: Jobs | None = None,
 ) -> int:
     """Run ``script`` in ``state`` (changed in place) and give its exit code.
 
-    Signals of this process are passed on while it runs. With ``replace``, the last command of the script, if
-    it is a plain executable, takes the place of this process (then this never returns; not on Windows);
-    ``before_replacing`` is called just before.
+    Signals of this process are passed on while it runs: by ``jobs``, where that is given. With ``replace``, the
+    last command of the script, if it is a plain executable, takes the place of this process (then this never
+    returns; not on Windows); ``before_replacing`` is called just before.
     """
-    jobs = Jobs()
-    shell = _Shell(state, jobs, before_replacing or (lambda: None))
-    with jobs.signals():
+    own = Jobs(jobs)
+    shell = _Shell(state, own, before_replacing or (lambda: None))
+    with own.signals() if jobs is None else nullcontext():
         try:
             return shell.run_list(script, streams or Streams(), tail=replace and not WINDOWS)
         except ExitScript as stop:
             return shell.settle(stop.code)
+        finally:
+            own.close()
 
 
 class _Shell:

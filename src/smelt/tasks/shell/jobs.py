@@ -29,7 +29,7 @@ class Stopped(Exception):
 
 
 class Jobs:
-    """The running processes of one script, or of one ``$(…)`` in it.
+    """The running processes of a plan, of one script of it, or of one ``$(…)`` in that.
 
     ``stopped``: the exit code of commands that are no longer started, once a signal asked to stop.
     ``failure``: the exit code of what failed first, for the whole script.
@@ -47,8 +47,14 @@ class Jobs:
             parent._children.append(self)
         self._parent = parent
 
+    @property
+    def interrupted(self) -> int | None:
+        """128 + the signal that the terminal has sent to all that runs here; the last one, None if there was none."""
+        number = self._root._from_terminal
+        return None if number is None else 128 + number
+
     def close(self) -> None:
-        """Forget a ``$(…)`` that has ended."""
+        """Forget a script or a ``$(…)`` that has ended."""
         if self._parent is not None:
             self._parent._children.remove(self)
 

@@ -1,0 +1,74 @@
+"""Whether every file of an environment is as it was when it was last looked at, told by one stat for each.
+
+The record lies outside of the environment, in ``.pixi/smelt/contents``. It is a cache: whatever is wrong with it,
+the files are compared with the packages' own records, which takes longer (``smelt.install.verify``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+from smelt.install.state import conda_meta, marker_path, record_files
+
+FORMAT = 1
+
+
+def contents_path(state_folder: Path, environment: str) -> Path:
+    """Where is kept how the files of an environment were."""
+    return state_folder / "smelt" / "contents" / f"{environment}.json"
+
+
+def is_whole(prefix: Path, environment: str, state_folder: Path) -> bool:
+    """Whether every file is there with the size and time it had; False where that is not known."""
+    try:
+        data: object = json.loads(contents_path(state_folder, environment).read_bytes())
+        if not isinstance(data, dict):
+            return False
+        values = cast("dict[str, object]", data)
+        if values.get("format") != FORMAT or values.get("marker") != _marker(prefix):
+            return False
+        root = str(prefix)
+        for path, stamp in cast("dict[str, list[int] | None]", values["files"]).items():
+            found = os.lstat(f"{root}/{path}")
+            if stamp is not None and stamp != [found.st_size, found.st_mtime_ns]:
+                return False
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+    return True
+
+
+def remember(prefix: Path, environment: str, state_folder: Path) -> None:
+    """Write down how the files of ``prefix`` are now, all of which were found to be right. Raises OSError."""
+    from smelt.fs import write_text
+
+    root = str(prefix)
+    files: dict[str, list[int] | None] = {}
+    for path in _owned(prefix):
+        found = os.lstat(f"{root}/{path}")
+        # Python writes bytecode anew when it wants to
+        files[path] = None if path.endswith(".pyc") else [found.st_size, found.st_mtime_ns]
+    data = {"format": FORMAT, "marker": _marker(prefix), "files": files}
+    write_text(contents_path(state_folder, environment), json.dumps(data, separators=(",", ":")))
+
+
+def _marker(prefix: Path) -> list[int]:
+    found = marker_path(prefix).stat()
+    return [found.st_mtime_ns, found.st_size, found.st_ino]
+
+
+def _owned(prefix: Path) -> Iterable[str]:
+    from smelt.install.pypi_prefix import distribution_files, installed_distributions
+
+    for name in sorted(record_files(prefix)):
+        record: object = json.loads((conda_meta(prefix) / name).read_bytes())
+        yield f"conda-meta/{name}"
+        for path in cast("dict[str, dict[str, list[dict[str, str]]]]", record)["paths_data"]["paths"]:
+            yield path["_path"]
+    for distribution in installed_distributions(prefix):
+        if distribution.is_ours:
+            for file in distribution_files(distribution):
+                yield os.path.relpath(file, prefix)
