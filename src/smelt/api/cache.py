@@ -25,6 +25,8 @@ _KINDS: dict[str, tuple[str, str]] = {
     "wheels": ("wheels", "??/*"),
     "trees": ("trees", "??/*"),
     "render": ("render", "??/*"),
+    "outputs": ("outputs", "??/*"),
+    "backends": ("backends", "*"),
     "exec": ("exec", "*"),
     "scripts": ("scripts", "*"),
 }

@@ -64,7 +64,9 @@ def _identity(platform: str) -> list[str]:
     # what overrides the virtual packages of the machine decides whether an environment can run here, and these
     # variables say which settings are in force
     variables = sorted(
-        f"{k}={v}" for k, v in os.environ.items() if k.startswith("CONDA_OVERRIDE_") or k in _SETTINGS_VARIABLES
+        f"{k}={v}"
+        for k, v in os.environ.items()
+        if k.startswith(("CONDA_OVERRIDE_", "PIXI_BUILD_BACKEND_OVERRIDE")) or k in _SETTINGS_VARIABLES
     )
     return [__version__, sys.version, sys.prefix, platform, *variables]
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from smelt.lock.model import Lock
     from smelt.lock.satisfiability import Mismatch
     from smelt.resolve.plan import BuildPlan
+    from smelt.source.protocol.tool import BackendTools
     from smelt.workspace.script import ScriptSource
 
 LockMode = Literal["update", "locked", "frozen"]
@@ -72,6 +73,7 @@ class Workspace:
     ) -> None:
         self.model = model
         self._reporters = reporters
+        self._tools: BackendTools | None = None
         self.read = read
         self._started = time.time_ns() if started is None else started
         self._settings = settings
@@ -145,6 +147,15 @@ class Workspace:
             self._reporters = Reporters()
         return self._reporters
 
+    @property
+    def tools(self) -> BackendTools:
+        """Provides backends that are programs of their own."""
+        from smelt.api.backends import BackendEnvironments
+
+        if self._tools is None:
+            self._tools = BackendEnvironments(self.network, self.reporters)
+        return self._tools
+
     def read_lock(self) -> Lock | None:
         """The lock file; None where there is none. Raises LockError for one that cannot be read."""
         from smelt.lock.platforms import align
@@ -158,7 +169,7 @@ class Workspace:
         from smelt.resolve.packages import PackageLoader
         from smelt.resolve.unrecorded import unrecorded
 
-        loader = PackageLoader(self.model, lock, network=self.network)
+        loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
         mismatches = check(self.model, lock, loader)
         if lock is not None and not mismatches and not unrecorded(lock):
             self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
@@ -220,6 +231,7 @@ class Workspace:
                 unlock=unlock,
                 provide_python=python_provider(self.model, self.reporters, self.network),
                 network=self.network,
+                tools=self.tools,
             )
             new = canonical(_run(resolve(request, self.reporters.resolve)))
             written = False if dry_run else write(shorten(new, self.model), self.model.lock_path)
@@ -368,7 +380,7 @@ class Workspace:
                     code="lock-environment-missing",
                     help="leave out `--frozen`: then it is solved, and added to the lock file",
                 )
-        loader = PackageLoader(self.model, lock, network=self.network)
+        loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
         planner = BuildPlanner(with_dev(self.model, loader), lock, loader)
         for name in environments if environments is not None else self.supported():
             wanted = names.get(name) if names is not None else None

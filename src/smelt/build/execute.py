@@ -13,6 +13,7 @@ from typing import Any
 from smelt.build.cleanup import Cleanup
 from smelt.build.environment import output_folder
 from smelt.build.failure import build_error, metadata_error
+from smelt.build.foreign import tool_data
 from smelt.build.freeze import freeze
 from smelt.build.job import JobSpec, Placement
 from smelt.build.model import Artifact, BuildNode
@@ -183,6 +184,7 @@ class _Builder:
             output=_output_folder(folder, node),
             checkout=node.checkout.folder,
             package_cache=self._package_cache,
+            tool=tool_data(node.variant),
         )
         with hold(
             _lock_of(folder),
@@ -203,7 +205,7 @@ class _Builder:
                     raise build_error(node, built, kept)
                 if files is not None:
                     built = _repacked(built, files, spec, placement)
-                _compare(node, built.index)
+                _compare(node, built)
                 repacked = files is not None
                 artifact = self._store.put(node, built.archive, built.index, placement.log, repacked=repacked)
             finally:
@@ -240,7 +242,7 @@ def _repacked(described: BuiltPackage, files: Artifact, spec: JobSpec, placement
     before = files.log.read_text(encoding="utf-8", errors="replace") if files.log.is_file() else ""
     head = f"repacked: the files are those of build {files.key}, only the description is new. Its log:\n"
     placement.log.write_text(before if before.startswith("repacked: ") else head + before, encoding="utf-8")
-    return BuiltPackage(archive=target, index=index)
+    return BuiltPackage(archive=target, index=index, run_exports=described.run_exports)
 
 
 def _interruptible(provide: Provide, records: Sequence[CondaRecord], cancellation: Cancellation) -> None:
@@ -300,12 +302,17 @@ def _output_folder(folder: Path, node: BuildNode) -> Path:
         ) from error
 
 
-def _compare(node: BuildNode, index: Mapping[str, Any]) -> None:
+def _compare(node: BuildNode, built: BuiltPackage) -> None:
     """What the package says of itself must be what was locked. Raises BuildError (``metadata-mismatch``)."""
+    index, exports = built.index, node.metadata.run_exports.to_dict()
     differences: list[str] = []
-    for key, wanted in (("depends", node.metadata.depends), ("constrains", node.metadata.constrains)):
+    for key, wanted, found in (
+        ("depends", node.metadata.depends, index.get("depends")),
+        ("constrains", node.metadata.constrains, index.get("constrains")),
+        *((f"run_exports.{kind}", exports.get(kind, ()), built.run_exports.get(kind)) for kind in _EXPORTS),
+    ):
         locked = {canonical(text) for text in wanted}
-        actual = {canonical(text) for text in index.get(key) or ()}
+        actual = {canonical(text) for text in found or ()}
         differences += [f"{key}: {text} is locked, the package does not have it" for text in sorted(locked - actual)]
         differences += [f"{key}: the package has {text}, it is not locked" for text in sorted(actual - locked)]
     for key, value in (("name", node.variant.name), ("version", node.variant.version), ("build", node.variant.build)):
@@ -313,6 +320,9 @@ def _compare(node: BuildNode, index: Mapping[str, Any]) -> None:
             differences.append(f"{key}: {value} is locked, the package has {index.get(key)}")
     if differences:
         raise metadata_error(node, differences)
+
+
+_EXPORTS = ("weak", "strong", "noarch", "weak_constrains", "strong_constrains")
 
 
 class _Serial:

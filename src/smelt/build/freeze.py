@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from smelt.build.environment import TEMPORARY
+from smelt.build.foreign import foreign_request
 from smelt.build.job import SOURCE_DATE_EPOCH, JobSpec, SourceFile
 from smelt.build.key import portable_recipe
 from smelt.build.model import BuildInput, BuildNode, SourceInput
@@ -39,6 +40,25 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
     build = [_record(item, built, node) for item in node.build_inputs]
     host = [_record(item, built, node) for item in node.host_inputs]
     timestamp = int(variant.script_env.get("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH))
+    if variant.foreign is not None:
+        return JobSpec(
+            key=node.key,
+            label=node.label,
+            name=variant.name,
+            version=variant.version,
+            build=variant.build,
+            subdir=node.subdir if variant.subdir != NOARCH else NOARCH,
+            build_subdir=node.build_subdir,
+            recipe={},
+            revision3=False,
+            recipe_folder=None,
+            variant={},
+            channels=(),
+            source=_source_files(node),
+            timestamp=timestamp,
+            compiles_python=variant.noarch is None,
+            foreign=foreign_request(node, variant.foreign, build, host),
+        )
     recipe, uncompiled = _frozen_recipe(node, build, host, timestamp)
     return JobSpec(
         key=node.key,

@@ -32,7 +32,8 @@ class JobSpec:
     ``variant``: the used keys. ``channels``: pinned channels, each subdir → ``repodata.json``.
     ``source``: the files, or None for all that the checkout holds. ``timestamp``: seconds since the epoch.
     ``compiles_python``: whether modules are compiled to bytecode (a package for one version of Python), but those
-    that match ``uncompiled`` (globs).
+    that match ``uncompiled`` (globs). ``foreign``: a program builds it, see ``smelt.build.foreign``; then ``recipe``
+    and ``channels`` are empty.
     """
 
     key: str
@@ -51,6 +52,7 @@ class JobSpec:
     timestamp: int = SOURCE_DATE_EPOCH
     compiles_python: bool = False
     uncompiled: tuple[str, ...] = ()
+    foreign: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -75,13 +77,15 @@ class Placement:
 
     ``folder``: the work folder, owned by the job alone. ``output``: the folder in it below which all is that the
     build script may see (its path is padded, see ``smelt.build.environment.output_folder``).
-    ``checkout``: the source code. ``package_cache``: rattler's cache.
+    ``checkout``: the source code. ``package_cache``: rattler's cache. ``tool``: the program that builds it, as data
+    (``smelt.source.protocol.tool.BackendTool``); None for rattler-build.
     """
 
     folder: Path
     output: Path
     checkout: Path
     package_cache: Path
+    tool: Mapping[str, Any] | None = None
 
     @property
     def job_file(self) -> Path:
@@ -104,6 +108,7 @@ def write_job(spec: JobSpec, placement: Placement) -> None:
             "checkout": str(placement.checkout),
             "package_cache": str(placement.package_cache),
         },
+        "tool": placement.tool,
     }
     placement.job_file.write_text(json.dumps(data), encoding="utf-8")
 
@@ -111,4 +116,5 @@ def write_job(spec: JobSpec, placement: Placement) -> None:
 def read_job(path: Path) -> tuple[JobSpec, Placement]:
     """The inverse of ``write_job``. Raises OSError, ValueError."""
     data = cast("dict[str, dict[str, Any]]", json.loads(path.read_text(encoding="utf-8")))
-    return JobSpec.from_dict(data["spec"]), Placement(**{key: Path(value) for key, value in data["placement"].items()})
+    folders = {key: Path(value) for key, value in data["placement"].items()}
+    return JobSpec.from_dict(data["spec"]), Placement(**folders, tool=data["tool"])

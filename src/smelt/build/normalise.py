@@ -41,8 +41,8 @@ class NormalRequest:
     compile_modules: CompileModules | None = None
 
 
-def normalise(request: NormalRequest) -> Mapping[str, Any]:
-    """Write the artifact; gives its ``index.json``.
+def normalise(request: NormalRequest) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Write the artifact; gives its ``index.json``, and its ``run_exports.json`` (empty where it has none).
 
     - paths of the build are replaced by fixed ones, in binary files of the same length;
     - times in gzip and ar headers, and build-ids, are fixed; bytecode is compiled anew;
@@ -78,7 +78,7 @@ def normalise(request: NormalRequest) -> Mapping[str, Any]:
         CondaArchive(files=tuple(files.values()), info=tuple(info.values())),
         mtime=request.timestamp,
     )
-    return index
+    return index, _load(info, "info/run_exports.json") if "info/run_exports.json" in info else {}
 
 
 def _is_direct_url(name: str) -> bool:

@@ -24,10 +24,11 @@ KEPT_LINES = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltPackage:
-    """What the worker made: the package file (in the work folder) and its ``index.json``."""
+    """What the worker made: the package file (in the work folder), its ``index.json`` and its ``run_exports.json``."""
 
     archive: Path
     index: Mapping[str, Any]
+    run_exports: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def run_worker(
     cancellation.check()
     if "result" in last:
         result = cast("dict[str, Any]", last["result"])
-        return BuiltPackage(archive=Path(result["archive"]), index=result["index"])
+        return BuiltPackage(archive=Path(result["archive"]), index=result["index"], run_exports=result["run_exports"])
     if "error" in last:
         error = cast("dict[str, Any]", last["error"])
         return WorkerFailure(

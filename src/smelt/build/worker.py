@@ -100,7 +100,8 @@ class Events:
 def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, Any]:
     """Stage the source, run rattler-build, check what it did to shared files, and write the artifact.
 
-    Gives ``{"archive": path, "index": index.json}``. Raises BuildFailed, SmeltError, OSError.
+    Gives ``{"archive": path, "index": index.json, "run_exports": run_exports.json}``.
+    Raises BuildFailed, SmeltError, OSError.
     """
     folder, output = placement.folder, placement.output
     output.mkdir()
@@ -109,6 +110,15 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
     provide_tools(output / "tools")
     source = output / "source"
     _stage_source(spec, placement, source)
+    started = time.time_ns()
+    prefix = host_prefix(output, spec.name)
+    target = folder / "artifact" / f"{spec.name}-{spec.version}-{spec.build}.conda"
+    if spec.foreign is not None:
+        from smelt.build.foreign import build_by_backend
+
+        archive = build_by_backend(spec, placement, source, events.line)
+        _check_shared_files((build_prefix(output, spec.name), prefix), started)
+        return _normalise(spec, archive, target, output, prefix, events)
     channels = _write_channels(spec, folder / "channels")
     recipe = _with_folders(spec.recipe, {"@source@": str(source), "@output@": str(output)})
     recipe_folder = source / spec.recipe_folder if spec.recipe_folder is not None else output / "recipe"
@@ -124,10 +134,8 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
         output=output,
         progress=events,
     )
-    prefix = host_prefix(output, spec.name)
     _check_shared_files((build_prefix(output, spec.name), prefix), started)
-    target = folder / "artifact" / f"{spec.name}-{spec.version}-{spec.build}.conda"
-    return {"archive": str(target), "index": _normalise(spec, archive, target, output, prefix, events)}
+    return _normalise(spec, archive, target, output, prefix, events)
 
 
 def _stage_source(spec: JobSpec, placement: Placement, target: Path) -> None:
@@ -225,7 +233,7 @@ def _evict(prefix: Path, name: str) -> str | None:
 
 def _normalise(
     spec: JobSpec, archive: Path, target: Path, output: Path, prefix: Path, events: Events
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     from smelt.build.normalise import NormalRequest, normalise
 
     def compile_modules(members: Sequence[Member], unsuited: frozenset[str]) -> Sequence[Member]:
@@ -244,7 +252,7 @@ def _normalise(
         return found
 
     interpreter = python_of(prefix)
-    return normalise(
+    index, run_exports = normalise(
         NormalRequest(
             archive=archive,
             target=target,
@@ -253,6 +261,7 @@ def _normalise(
             compile_modules=compile_modules if spec.compiles_python and interpreter.is_file() else None,
         )
     )
+    return {"archive": str(target), "index": index, "run_exports": run_exports}
 
 
 if __name__ == "__main__":

@@ -11,13 +11,15 @@ from typing import cast
 
 from smelt.config.network import Network
 from smelt.errors import SourceError
-from smelt.lock.model import BuildSource, Lock
+from smelt.lock.model import BuildSource, Lock, Reference, SourcePackage
 from smelt.manifest.document import read_document
 from smelt.resolve.model import Context, SourceRequirement
 from smelt.resolve.pins import SourcePins, inner_location, location_text
 from smelt.source import stats
+from smelt.source.backends.registry import NATIVE
 from smelt.source.fetch import checkout, pin
-from smelt.source.model import Checkout, RenderedVariant, RenderRequest
+from smelt.source.model import Checkout, ForeignContext, RenderedVariant, RenderRequest
+from smelt.source.protocol.tool import BackendTools, override_of
 from smelt.types import SourceLocation
 from smelt.workspace.discovery import manifest_in
 from smelt.workspace.load import load_package, load_workspace
@@ -47,7 +49,8 @@ class PackageLoader:
     """Loads and renders the source packages of one workspace; every package and rendering is done once.
 
     What ``lock`` pins a source to is not looked up again, but for packages called ``unlock`` (None: for all).
-    ``files``: path → stamp of the definitions that were read.
+    ``files``: path → stamp of the definitions that were read. ``tools`` provides backends that are programs; without it
+    packages that are built by one cannot be rendered.
     """
 
     def __init__(
@@ -56,9 +59,12 @@ class PackageLoader:
         lock: Lock | None = None,
         unlock: Collection[str] | None = (),
         network: Network | None = None,
+        tools: BackendTools | None = None,
     ) -> None:
         self.workspace = workspace
         self._network = network
+        self._tools = tools
+        self._backends = _locked_backends(lock, unlock)
         self.files: dict[str, tuple[int, ...] | None] = {}
         self._pins = SourcePins.of_lock(lock, unlock)
         # environments are solved at the same time, and what they render is mostly the same
@@ -87,7 +93,9 @@ class PackageLoader:
         applies = profile is not None and profile.applies_to(requirement.name)
         inline = requirement.name if requirement.inline is not None else None
         origin = (requirement.identity, requirement.pinned, inline)
-        key = (origin, context.subdir, context.variants, context.zip_keys, profile if applies else None)
+        asks = loaded.package.backend.name not in NATIVE or override_of(loaded.package.backend.name) is not None
+        where = (context.subdir, context.channels, context.exclude_newer) if asks else (context.subdir,)
+        key = (origin, where, context.variants, context.zip_keys, profile if applies else None)
         with self._busy:
             found = self._rendered.get(key)
             if found is None:
@@ -102,14 +110,31 @@ class PackageLoader:
                         variants=dict(context.variants),
                         zip_keys=context.zip_keys,
                         profile=profile if applies else None,
+                        channels=context.channels,
+                        foreign=self._foreign(requirement, loaded, context),
                     )
                 )
                 found = tuple(v for v in variants if not v.skip)
                 self._rendered[key] = found
+                # a program of this machine that stands for a backend may change at any time
+                programs = {each.foreign.tool.command for each in found if each.foreign and each.foreign.tool.override}
+                self.files |= {path: stats.stamp(path) for path in programs}
         matching = tuple(variant for variant in found if variant.name == requirement.name)
         if not matching:
             raise _no_output(requirement, loaded, found, context.subdir)
         return matching
+
+    def _foreign(
+        self, requirement: SourceRequirement, loaded: LoadedPackage, context: Context
+    ) -> ForeignContext | None:
+        if self._tools is None:
+            return None
+        return ForeignContext(
+            tools=self._tools,
+            channels=self.workspace.channels,
+            locked=self._backends.get((requirement.name, loaded.location, loaded.package.backend.name)),
+            exclude_newer=context.exclude_newer,
+        )
 
     def requirements_of(
         self, requirement: SourceRequirement, variant: RenderedVariant
@@ -211,6 +236,18 @@ class PackageLoader:
                 )
             return load_package(folder, self.workspace)
         return _package_of_release(requirement)
+
+
+def _locked_backends(lock: Lock | None, unlock: Collection[str] | None) -> dict[tuple[str, str, str], str]:
+    """Version of the backend by name and location of the package and name of the backend, where neither is to move."""
+    found: dict[tuple[str, str, str], str] = {}
+    if lock is None or unlock is None:
+        return found
+    for identifier, own in sorted(lock.sources.items()):
+        package = lock.packages.get(Reference(kind="conda_source", value=identifier))
+        if isinstance(package, SourcePackage) and package.name not in unlock and own.backend not in unlock:
+            found.setdefault((package.name, package.location, own.backend), own.backend_version)
+    return found
 
 
 def _package_of_release(requirement: SourceRequirement) -> Package:

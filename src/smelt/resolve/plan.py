@@ -121,7 +121,8 @@ class BuildPlanner:
             build_subdir=today.context.subdir,
             inputs=inputs,
             wanted_by=(pair[0],),
-            content=content_key(inputs, (*build, *host)),
+            # what a program makes of a description is not known without it
+            content=content_key(inputs, (*build, *host)) if today.variant.foreign is None else "",
         )
         return key
 

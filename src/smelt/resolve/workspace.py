@@ -18,6 +18,7 @@ from smelt.resolve.purls import PurlMapper
 from smelt.resolve.pypi import ProvidePython, PypiSolver, part_of
 from smelt.resolve.solution import SourceSolver
 from smelt.solve.conda import CondaSolver, match_spec
+from smelt.source.protocol.tool import BackendTools
 from smelt.types import CondaRecord, spec_name
 from smelt.workspace.model import Dependency, EffectiveEnvironment, Workspace
 
@@ -29,7 +30,7 @@ class ResolveRequest:
     ``keep``: environment × platform pairs whose part of ``old`` still fits and is taken over as it is.
     ``unlock``: names of packages that need not stay at their locked version; None unlocks all.
     ``provide_python``: installs a Python where PyPI packages have to be built for their metadata. ``network``: how
-    channels and indexes are reached.
+    channels and indexes are reached. ``tools``: provides backends that are programs.
     """
 
     workspace: Workspace
@@ -38,6 +39,7 @@ class ResolveRequest:
     unlock: Collection[str] | None = ()
     provide_python: ProvidePython | None = None
     network: Network = field(default_factory=Network)
+    tools: BackendTools | None = None
 
 
 async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
@@ -48,7 +50,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     """
     from smelt.resolve.dev import with_dev
 
-    loader = PackageLoader(request.workspace, request.old, request.unlock, request.network)
+    loader = PackageLoader(request.workspace, request.old, request.unlock, request.network, request.tools)
     workspace = await asyncio.to_thread(with_dev, request.workspace, loader)
     request = replace(request, workspace=workspace)
     solver = SourceSolver(

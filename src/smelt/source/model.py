@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from smelt.lock.model import BuildSource
+from smelt.source.protocol.tool import BackendTool, BackendTools
 from smelt.types import RunExports, SourceLocation
 from smelt.workspace.model import Profile
 from smelt.workspace.package import Package
@@ -34,13 +35,42 @@ MANIFESTS = ("!/pixi.toml", "!/pixi.lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignContext:
+    """What packages need whose backend is a program of its own.
+
+    ``channels``: where backends come from if the package does not say. ``locked``: version and build of the backend
+    that the package is locked with. ``exclude_newer``: as for solves.
+    """
+
+    tools: BackendTools
+    channels: tuple[str, ...] = ()
+    locked: str | None = None
+    exclude_newer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignBuild:
+    """How a variant is built by the program ``tool``.
+
+    ``initial``: parameters of ``initialize`` without folders; ``output``: the output that ``conda/build_v1`` is asked
+    for; ``channels``: the environment's.
+    """
+
+    tool: BackendTool
+    initial: Mapping[str, object] = field(hash=False)
+    output: Mapping[str, object] = field(hash=False)
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderRequest:
     """One package for one platform: what the recipe is made from, and nothing else.
 
     ``subdir``: the conda platform that the package is for; ``build_subdir``: where it is built.
     ``checkout``: the source code. ``variants``: the workspace's build variants for that platform; ``zip_keys``: groups
     of keys whose values go together, which go before those of the recipe's own variant files.
-    ``profile``: None where the environment has none or it does not apply to this package.
+    ``profile``: None where the environment has none or it does not apply to this package. ``channels``: those that the
+    package is solved with. ``foreign``: None where no programs may be started for metadata.
     """
 
     package: Package
@@ -50,6 +80,8 @@ class RenderRequest:
     variants: Mapping[str, tuple[str, ...]]
     zip_keys: tuple[tuple[str, ...], ...] = ()
     profile: Profile | None = None
+    channels: tuple[str, ...] = ()
+    foreign: ForeignContext | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +96,8 @@ class RenderedVariant:
     ``skip``: the recipe says that this variant is not to be built.
     ``run_exports`` are texts, with pins resolved later. ``script_env``: environment for the build script.
     ``file_globs``: which files of the checkout the build may read, relative to its folder (the syntax of
-    ``smelt.source.tree.tree_digest``; empty: all un-ignored).
+    ``smelt.source.tree.tree_digest``; empty: all un-ignored). ``foreign``: it is not built by rattler-build but by a
+    program; then ``recipe`` holds what that is told.
     """
 
     name: str
@@ -93,6 +126,7 @@ class RenderedVariant:
     script_env: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
     file_globs: tuple[str, ...] = ()
     skip: bool = False
+    foreign: ForeignBuild | None = field(default=None, compare=False)
 
     @property
     def metadata_digest(self) -> str:

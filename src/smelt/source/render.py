@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from smelt.errors import SourceError
+from smelt.errors import Label, SmeltError, SourceError
 from smelt.fs import smelt_cache, write_text
 from smelt.source.backends.interface import Backend, BackendRecipe, literal_pattern
-from smelt.source.backends.registry import backend_of
+from smelt.source.backends.registry import NATIVE, backend_of
 from smelt.source.engine import RecipeInput, RecipeOutput, engine_version, render_recipe
 from smelt.source.model import RenderedVariant, RenderRequest
 from smelt.source.pins import subpackage_text
 from smelt.source.profile import with_profile
+from smelt.source.protocol.outputs import render_foreign
 from smelt.source.requirement import apply_variant, is_template, requirement_name
 from smelt.source.script import with_explicit_script
 from smelt.source.variants import PROFILE_KEY, merge_variants
@@ -37,7 +38,9 @@ def render(request: RenderRequest) -> tuple[RenderedVariant, ...]:
     recipe skips are there with ``skip``. Raises SourceError and NotSupportedError.
     """
     backend = backend_of(request.package)
-    recipe = backend.recipe(request)
+    if backend is None:
+        return render_foreign(request)
+    recipe = _recipe(backend, request)
     profile = request.profile.name if request.profile is not None else None
     engine = RecipeInput(
         recipe=recipe.recipe,
@@ -58,9 +61,29 @@ def render(request: RenderRequest) -> tuple[RenderedVariant, ...]:
     return tuple(sorted(variants, key=lambda variant: _rank(variant, engine.variants)))
 
 
-def describe(request: RenderRequest) -> BackendRecipe:
-    """What the package's backend makes of it before anything is rendered: the recipe, and warnings."""
-    return backend_of(request.package).recipe(request)
+def _recipe(backend: Backend, request: RenderRequest) -> BackendRecipe:
+    """What ``backend`` makes of the package. One that an installed package brings may give anything, or raise it."""
+    try:
+        recipe = cast("object", backend.recipe(request))
+    except SmeltError:
+        raise
+    except Exception as error:
+        if backend.name in NATIVE:
+            raise
+        raise _misbehaves(backend, request, f"failed: {type(error).__name__}: {error}") from error
+    if not isinstance(recipe, BackendRecipe):
+        raise _misbehaves(backend, request, f"gave a {type(recipe).__name__}, no BackendRecipe")
+    return recipe
+
+
+def _misbehaves(backend: Backend, request: RenderRequest, problem: str) -> SourceError:
+    place = request.package.backend.place
+    return SourceError(
+        f"the backend `{backend.name}` {backend.version} {problem}",
+        code="backend-plugin",
+        labels=[Label(place=place)] if place is not None else [],
+        help="tell whoever keeps the Python package that brings it",
+    )
 
 
 def _rank(variant: RenderedVariant, values: Mapping[str, tuple[str, ...]]) -> list[int]:

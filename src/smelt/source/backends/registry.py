@@ -1,29 +1,31 @@
-"""Which backends there are."""
+"""Which backends there are: smelt's own, those that installed packages bring, and programs from channels."""
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from typing import cast
 
-from smelt.errors import Label, NotSupportedError, SourceError
+from smelt.errors import Label, SourceError
 from smelt.source.backends.interface import Backend
-from smelt.text import closest
+from smelt.source.protocol.tool import override_of
 from smelt.workspace.package import Package
 
 NATIVE = ("pixi-build-cmake", "pixi-build-python", "pixi-build-rattler-build", "pixi-build-rust")
 """Backends that are part of smelt: nothing is downloaded or started for them."""
 
-PLANNED = ("pixi-build-mojo", "pixi-build-r", "pixi-build-ros")
-"""The reference's other backends."""
-
 GROUP = "smelt.backends"
 
 
-def backend_of(package: Package) -> Backend:
-    """The backend that ``package`` names.
+def backend_of(package: Package) -> Backend | None:
+    """The backend that ``package`` names; None where that is a program, which is talked to.
 
-    Raises NotSupportedError for those of the reference that smelt does not have yet, SourceError for unknown ones.
+    A program that the environment puts in the place of a backend goes before all others.
+    Raises SourceError (``backend-plugin``) for one that an installed package brings and that cannot be used,
+    UsageError for an override that cannot be read.
     """
     name = package.backend.name
+    if override_of(name) is not None:
+        return None
     if name == "pixi-build-python":
         from smelt.source.backends.python import PythonBackend
 
@@ -40,29 +42,44 @@ def backend_of(package: Package) -> Backend:
         from smelt.source.backends.rust import RustBackend
 
         return RustBackend()
-    labels = [Label(place=package.backend.place)] if package.backend.place is not None else []
-    if name in PLANNED:
-        raise NotSupportedError(
-            f"the backend `{name}` is not supported yet",
-            labels=labels,
-            help="write a recipe.yaml and use `pixi-build-rattler-build`",
-        )
-    return _installed(name, package, labels)
+    return _installed(name, package)
 
 
-def _installed(name: str, package: Package, labels: list[Label]) -> Backend:
+def installed_backends() -> tuple[str, ...]:
+    """The names of the backends that installed packages bring."""
     from importlib.metadata import entry_points
 
-    found = entry_points(group=GROUP)
-    for point in found:
+    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+
+
+def _installed(name: str, package: Package) -> Backend | None:
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=GROUP):
         if point.name == name:
-            return cast("Backend", point.load())
-    known = sorted({*NATIVE, *PLANNED, *(point.name for point in found)})
-    guess = closest(name, known)
-    raise SourceError(
-        f"there is no backend `{name}` for package `{package.name or package.root.name}`",
-        code="unknown-backend",
-        labels=labels,
-        help=f"did you mean `{guess}`?" if guess else f"known backends: {', '.join(known)}",
-        notes=[f"known backends: {', '.join(known)}"] if guess else [],
+            return _loaded(point, package)
+    return None
+
+
+def _loaded(point: EntryPoint, package: Package) -> Backend:
+    try:
+        loaded: object = point.load()
+    except Exception as error:
+        # whatever the module of somebody else does when it is imported
+        raise _unusable(point, package, f"cannot be loaded: {type(error).__name__}: {error}") from error
+    for attribute in ("name", "version"):
+        if not isinstance(getattr(loaded, attribute, None), str):
+            raise _unusable(point, package, f"has no text `{attribute}`")
+    if isinstance(loaded, type) or not callable(getattr(loaded, "recipe", None)):
+        raise _unusable(point, package, "is no object with a method `recipe`")
+    return cast("Backend", loaded)
+
+
+def _unusable(point: EntryPoint, package: Package, problem: str) -> SourceError:
+    from_package = f" of {point.dist.name} {point.dist.version}" if point.dist is not None else ""
+    return SourceError(
+        f"the backend `{point.name}` ({point.value}{from_package}) {problem}",
+        code="backend-plugin",
+        labels=[Label(place=package.backend.place)] if package.backend.place is not None else [],
+        help="what a backend must be is said in `smelt.source.backends.interface`",
     )

@@ -1,0 +1,226 @@
+"""Builds by a program that speaks the pixi-build protocol.
+
+The environments are installed here, from the locked packages; the backend is given their paths, the final dependencies
+and a copy of the source, and gives a package, which is then normalised and stored like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from smelt.build.environment import build_prefix, host_prefix
+from smelt.build.job import JobSpec, Placement
+from smelt.build.model import BuildNode
+from smelt.build.plain import mapping, texts
+from smelt.errors import BuildError
+from smelt.solve.records import from_repodata, to_rattler, to_repodata
+from smelt.source.model import ForeignBuild, RenderedVariant
+from smelt.source.protocol.client import BUILD, INITIALIZE, BackendProcess
+from smelt.source.protocol.outputs import initialize_params, write_manifest
+from smelt.source.protocol.tool import BackendTool
+from smelt.types import CondaRecord, spec_name
+
+_PACKAGES = "pkgs"
+
+
+def foreign_request(
+    node: BuildNode, foreign: ForeignBuild, build: Sequence[CondaRecord], host: Sequence[CondaRecord]
+) -> dict[str, Any]:
+    """What the worker has to know for such a build, as plain data; nothing in it depends on the machine."""
+    variant, metadata = node.variant, node.metadata
+    return {
+        "initial": dict(foreign.initial),
+        "output": dict(foreign.output),
+        "channels": list(foreign.channels),
+        "build": _side(variant.build_requirements, build),
+        "host": _side(variant.host_requirements, host),
+        "run": list(metadata.depends),
+        "constrains": list(metadata.constrains),
+        "run_exports": metadata.run_exports.to_dict(),
+    }
+
+
+def _side(requirements: Iterable[object], records: Iterable[CondaRecord]) -> dict[str, Any]:
+    return {
+        "specs": [item for item in requirements if isinstance(item, str)],
+        "records": [
+            {**to_repodata(record), "fn": record.file_name, "url": record.url, "channel": record.channel}
+            for record in records
+        ],
+    }
+
+
+def tool_data(variant: RenderedVariant) -> dict[str, Any] | None:
+    """The program as plain data for the worker; None for builds by rattler-build."""
+    if variant.foreign is None:
+        return None
+    tool = variant.foreign.tool
+    return {
+        "name": tool.name,
+        "version": tool.version,
+        "command": tool.command,
+        "environment": dict(tool.environment),
+        "override": tool.override,
+    }
+
+
+def build_by_backend(spec: JobSpec, placement: Placement, source: Path, line: Callable[[str], None]) -> Path:
+    """Build ``spec`` from the copy of the source at ``source``; gives the package file.
+
+    Raises SourceError (``backend-…``), BuildError (``backend-output``) and what rattler raises for packages that
+    cannot be linked.
+    """
+    assert spec.foreign is not None
+    assert placement.tool is not None
+    request, output = spec.foreign, placement.output
+    tool = BackendTool(**placement.tool)
+    build, host = build_prefix(output, spec.name), host_prefix(output, spec.name)
+    for key, prefix in (("build", build), ("host", host)):
+        _install(request[key]["records"], prefix, spec.build_subdir, placement.package_cache)
+    write_manifest(source)
+    work = build.parent
+    folders = {name: output / name for name in ("cache", "scratch", "packages")}
+    for folder in (work, *folders.values()):
+        folder.mkdir(parents=True, exist_ok=True)
+    params = {
+        "channels": list(request["channels"]),
+        "buildPrefix": _prefix(build, spec.build_subdir, request["build"]),
+        "hostPrefix": _prefix(host, spec.build_subdir, request["host"]),
+        "runDependencies": _dependencies(request["run"]),
+        "runConstraints": _dependencies(request["constrains"]),
+        "runExports": {
+            key: _dependencies(texts(mapping(request["run_exports"]).get(ours)))
+            for key, ours in (
+                ("weak", "weak"),
+                ("strong", "strong"),
+                ("noarch", "noarch"),
+                ("weakConstrains", "weak_constrains"),
+                ("strongConstrains", "strong_constrains"),
+            )
+        },
+        "extraDependencies": {},
+        "output": request["output"],
+        "workDirectory": str(work),
+        "outputDirectory": str(folders["packages"]),
+        "editable": False,
+        "packageFormat": {"archiveType": "conda", "compressionLevel": "lowest"},
+    }
+    with BackendProcess(tool, folder=source, environment=_environment(tool, spec, output), line=line) as process:
+        process.negotiate()
+        initial = cast("Mapping[str, object]", request["initial"])
+        process.call(INITIALIZE, initialize_params(initial, source, folders["cache"], folders["scratch"]))
+        result = process.call(BUILD, params)
+    return _package(result, spec, tool, folders["packages"])
+
+
+def _environment(tool: BackendTool, spec: JobSpec, output: Path) -> dict[str, str]:
+    """The worker's own variables, the backend's, and what makes builds the same on every machine."""
+    own = dict(os.environ)
+    path = tool.environment.get("PATH")
+    if path is not None:
+        own["PATH"] = os.pathsep.join([str(output / "tools"), path])
+    return {
+        **own,
+        **{key: value for key, value in tool.environment.items() if key != "PATH"},
+        "SOURCE_DATE_EPOCH": str(spec.timestamp),
+        "PYTHONHASHSEED": "0",
+        "PIP_NO_COMPILE": "1",
+        "ZERO_AR_DATE": "1",
+    }
+
+
+def _install(records: Sequence[Mapping[str, Any]], prefix: Path, subdir: str, cache: Path) -> None:
+    """Link locked packages, which the cache has already, into an environment of the build."""
+    prefix.mkdir(parents=True, exist_ok=True)
+    if not records:
+        return
+    import rattler
+
+    wanted = [to_rattler(_record(record)) for record in records]
+
+    async def work() -> None:
+        await rattler.install(
+            records=wanted,
+            target_prefix=prefix,
+            cache_dir=cache / _PACKAGES,
+            platform=rattler.Subdir(subdir),  # pyright: ignore[reportArgumentType]
+            execute_link_scripts=False,
+            show_progress=False,
+        )
+
+    asyncio.run(work())
+
+
+def _record(data: Mapping[str, Any]) -> CondaRecord:
+    return from_repodata(dict(data), url=data["url"], file_name=data["fn"], channel=data.get("channel"))
+
+
+def _prefix(prefix: Path, subdir: str, side: Mapping[str, Any]) -> dict[str, Any]:
+    packages = [{key: value for key, value in record.items() if key != "run_exports"} for record in side["records"]]
+    return {
+        "prefix": str(prefix),
+        "platform": subdir,
+        "dependencies": _dependencies(side["specs"]),
+        "constraints": [],
+        "packages": packages,
+    }
+
+
+def _dependencies(specs: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"spec": match_spec(text), "source": None} for text in specs]
+
+
+def match_spec(text: str) -> dict[str, Any]:
+    """A MatchSpec as an object, which is how version 5 and later of the protocol write it."""
+    from rattler import MatchSpec
+
+    parsed: Any = MatchSpec(text, strict=False)
+    if parsed.condition is not None:
+        raise BuildError(
+            f"`{text}` has a condition, which cannot be told to a backend yet",
+            code="not-supported",
+        )
+    found: dict[str, Any] = {"name": spec_name(text)}
+    for key in ("version", "build", "build_number", "file_name", "subdir"):
+        value = getattr(parsed, key)
+        if value is not None:
+            found[key] = str(value)
+    if parsed.extras:
+        found["extras"] = list(parsed.extras)
+    if parsed.channel is not None:
+        found["channel"] = {"base_url": str(parsed.channel.base_url), "name": parsed.channel.name}
+    for key in ("md5", "sha256"):
+        value = getattr(parsed, key)
+        if value is not None:
+            found[key] = value.hex()
+    return found
+
+
+def _package(result: Mapping[str, object], spec: JobSpec, tool: BackendTool, folder: Path) -> Path:
+    wanted = {"name": spec.name, "version": spec.version, "build": spec.build, "subdir": spec.subdir}
+    differences = [
+        f"{key}: {value} was asked for, it built {result.get(key)}"
+        for key, value in wanted.items()
+        if result.get(key) != value
+    ]
+    if differences:
+        raise BuildError(
+            f"the backend `{tool.name}` built another package than it was asked for",
+            code="backend-output",
+            notes=["\n".join(differences)],
+            help="try another version of the backend, or tell whoever keeps it",
+        )
+    path = Path(str(result.get("output_file") or ""))
+    if not path.is_absolute():
+        path = folder / path
+    if not path.is_file() or path.suffix != ".conda":
+        raise BuildError(
+            f"the backend `{tool.name}` says that the package is {path}, which is no `.conda` file",
+            code="backend-output",
+            help="try another version of the backend, or tell whoever keeps it",
+        )
+    return path
