@@ -163,15 +163,18 @@ class Workspace:
 
         return align(read(self.model.lock_path), self.model) if self.model.lock_path.exists() else None
 
-    def check(self, lock: Lock | None) -> tuple[Mismatch, ...]:
-        """Why ``lock`` does not fit, the first reason of each environment × platform; empty if it fits."""
+    def check(self, lock: Lock | None, *, remember: bool = True) -> tuple[Mismatch, ...]:
+        """Why ``lock`` does not fit, the first reason of each environment × platform; empty if it fits.
+
+        ``remember``: for later calls, where it fits; for what is in the lock file only.
+        """
         from smelt.resolve.check import check
         from smelt.resolve.packages import PackageLoader
         from smelt.resolve.unrecorded import unrecorded
 
         loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
         mismatches = check(self.model, lock, loader)
-        if lock is not None and not mismatches and not unrecorded(lock):
+        if remember and lock is not None and not mismatches and not unrecorded(lock):
             self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
         return mismatches
 
@@ -203,7 +206,8 @@ class Workspace:
 
         ``unlock``: names that need not stay (None: all packages may move); then everything is solved again, or
         ``only`` these environment × platform pairs and what does not fit. ``complete``: what the reference locked,
-        which does not say what source packages were rendered from, is solved again also where it fits.
+        which does not say what source packages were rendered from, is solved again also where it fits; and of a file
+        with merge conflicts what fits is taken from both sides.
         The old lock stays as it is when this fails. Raises what ``smelt.resolve.workspace.resolve`` raises.
         """
         from smelt.lock.diff import diff
@@ -215,13 +219,13 @@ class Workspace:
         from smelt.resolve.workspace import ResolveRequest, resolve
 
         with self._exclusive("solving the workspace"):
-            old = self.read_lock()
+            old, before = self._old_lock(merge=complete)
             keep: frozenset[tuple[str, str]] = frozenset()
             if unlock == () or only is not None:
-                mismatches = self.check(old)
+                mismatches = self.check(old, remember=old is before)
                 if old is not None and complete:
                     mismatches = (*mismatches, *unrecorded(old))
-                if old is not None and not mismatches and unlock == ():
+                if old is not None and old is before and not mismatches and unlock == ():
                     return LockResult(lock=old, difference=diff(old, old), written=False)
                 keep = frozenset(self.model.effective) - to_solve(self.model, mismatches) - frozenset(only or ())
             request = ResolveRequest(
@@ -235,7 +239,19 @@ class Workspace:
             )
             new = canonical(_run(resolve(request, self.reporters.resolve)))
             written = False if dry_run else write(shorten(new, self.model), self.model.lock_path)
-            return LockResult(lock=new, difference=diff(old, new), written=written)
+            return LockResult(lock=new, difference=diff(before, new), written=written)
+
+    def _old_lock(self, *, merge: bool) -> tuple[Lock | None, Lock | None]:
+        """The lock to start from, and the one to compare with: the same but after a merge with conflicts."""
+        try:
+            old = self.read_lock()
+        except LockError as error:
+            if error.kind != "lock-conflict" or not merge:
+                raise
+            from smelt.api.merging import merged
+
+            return merged(self)
+        return old, old
 
     def ensure_lock(self, mode: LockMode = "update") -> Lock:
         """The lock file, made to fit first in mode ``update``.

@@ -88,7 +88,7 @@ def _check_text(source: SourceText) -> None:
             f"{source.path} has unresolved merge conflicts{between}",
             code="lock-conflict",
             labels=[Label(place=source.place(begin.start(), 7), message="the first conflict marker")],
-            help="take either side whole (`git checkout --ours` or `--theirs`) and run `smelt lock`",
+            help="run `smelt lock`: it takes what fits of both sides, and solves the rest",
         )
 
 
