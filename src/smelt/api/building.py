@@ -34,7 +34,7 @@ class BuildOptions:
     failed build stops only those that need it. ``variants``: only builds whose variant has these values, and what they
     need. ``clean``: forget what is stored of all that is to be built. ``log_dir``: gets a copy of every log.
     ``workspace``: the manifest of the workspace that the builds are for; what it uses is kept by ``smelt cache gc``.
-    ``network``: how channels are reached.
+    ``network``: how channels are reached. ``work_root``: the folder to build in (default: in smelt's cache).
     """
 
     packages: Collection[str] | None = None
@@ -46,6 +46,7 @@ class BuildOptions:
     log_dir: Path | None = None
     workspace: Path | None = None
     network: Network = field(default_factory=Network)
+    work_root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> 
         rebuild = frozenset(node.variant.name for node in nodes)
         for node in nodes:
             artifacts.forget(node.key, node.label, reporters.build.warning)
-    return _build(nodes, artifacts, smelt_cache() / "work", options, reporters, rebuild=rebuild)
+    return _build(nodes, artifacts, options.work_root or smelt_cache() / "work", options, reporters, rebuild=rebuild)
 
 
 def _build(

@@ -117,6 +117,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(name="build", module="smelt.cli.build", summary="Build source packages", group="Packages"),
     Command(
+        name="publish",
+        module="smelt.cli.publish",
+        summary="Build the packages of the workspace and publish them to a channel or folder",
+        group="Packages",
+    ),
+    Command(
         name="channel",
         module="smelt.cli.channel",
         summary="Make a local conda channel from what is at hand",

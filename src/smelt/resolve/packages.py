@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -30,6 +30,9 @@ DEFINITIONS = ("pixi.toml", "pyproject.toml", "mojoproject.toml", "recipe.yaml",
 """Files of a package's folder that may say what the package is."""
 
 
+Amend = Callable[[SourceRequirement, Package], Package]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedPackage:
     """A package with its definition read and its source at hand.
@@ -51,6 +54,7 @@ class PackageLoader:
     What ``lock`` pins a source to is not looked up again, but for packages called ``unlock`` (None: for all).
     ``files``: path → stamp of the definitions that were read. ``tools`` provides backends that are programs; without it
     packages that are built by one cannot be rendered.
+    ``amend`` may change a definition that was read.
     """
 
     def __init__(
@@ -60,10 +64,12 @@ class PackageLoader:
         unlock: Collection[str] | None = (),
         network: Network | None = None,
         tools: BackendTools | None = None,
+        amend: Amend | None = None,
     ) -> None:
         self.workspace = workspace
         self._network = network
         self._tools = tools
+        self._amend = amend
         self._backends = _locked_backends(lock, unlock)
         self.files: dict[str, tuple[int, ...] | None] = {}
         self._pins = SourcePins.of_lock(lock, unlock)
@@ -88,6 +94,14 @@ class PackageLoader:
 
     def render(self, requirement: SourceRequirement, context: Context) -> tuple[RenderedVariant, ...]:
         """All variants of a package for a context, those that its recipe skips left out."""
+        found = self.outputs(requirement, context)
+        matching = tuple(variant for variant in found if variant.name == requirement.name)
+        if not matching:
+            raise _no_output(requirement, self.load(requirement), found, context.subdir)
+        return matching
+
+    def outputs(self, requirement: SourceRequirement, context: Context) -> tuple[RenderedVariant, ...]:
+        """All variants of all packages that the source of a requirement builds, whatever they are called."""
         loaded = self.load(requirement)
         profile = context.profile
         applies = profile is not None and profile.applies_to(requirement.name)
@@ -119,10 +133,7 @@ class PackageLoader:
                 # a program of this machine that stands for a backend may change at any time
                 programs = {each.foreign.tool.command for each in found if each.foreign and each.foreign.tool.override}
                 self.files |= {path: stats.stamp(path) for path in programs}
-        matching = tuple(variant for variant in found if variant.name == requirement.name)
-        if not matching:
-            raise _no_output(requirement, loaded, found, context.subdir)
-        return matching
+        return found
 
     def _foreign(
         self, requirement: SourceRequirement, loaded: LoadedPackage, context: Context
@@ -154,6 +165,8 @@ class PackageLoader:
         before = self._stamps(requirement)
         at = self._definition_checkout(requirement)
         package = self._definition(requirement, at)
+        if self._amend is not None:
+            package = self._amend(requirement, package)
         self.files.update(before)
         root = self.workspace.root
         if at is not None:

@@ -10,14 +10,16 @@ from smelt.build.key import build_key, content_key
 from smelt.build.model import BuildInput, BuildNode, SourceInput
 from smelt.errors import LockOutdatedError
 from smelt.lock.model import Lock, Reference, SourcePackage
-from smelt.resolve.groups import Pair
+from smelt.resolve.model import Candidate, Context, Solution
 from smelt.resolve.packages import PackageLoader
-from smelt.resolve.sources import LockedSources, LockedVariant
-from smelt.source.model import Checkout, FinalMetadata
+from smelt.resolve.sources import LockedSources
+from smelt.resolve.workspace import Pair
+from smelt.source.model import Checkout, FinalMetadata, RenderedVariant
 from smelt.source.tree import TreeDigest, tree_digest
 from smelt.types import CondaRecord
 from smelt.workspace.load import config_for
 from smelt.workspace.model import Workspace
+from smelt.workspace.package import Package
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,40 +93,91 @@ class BuildPlanner:
         metadata = FinalMetadata(
             depends=package.depends, constrains=package.constrains, run_exports=package.run_exports
         )
-        digest, files = self._source(today.loaded.checkout, today.variant.file_globs)
+        node = self._node(
+            package.identifier,
+            today.loaded.package,
+            today.loaded.checkout,
+            today.variant,
+            today.context,
+            metadata,
+            (build, host),
+            pair[0],
+        )
+        self._keys[package.identifier] = node.key
+        return node.key
+
+    def _node(
+        self,
+        identifier: str,
+        package: Package,
+        checkout: Checkout,
+        variant: RenderedVariant,
+        context: Context,
+        metadata: FinalMetadata,
+        sides: tuple[tuple[BuildInput, ...], tuple[BuildInput, ...]],
+        wanted_by: str,
+    ) -> BuildNode:
+        build, host = sides
+        digest, files = self._source(checkout, variant.file_globs)
         key, inputs = build_key(
-            variant=today.variant,
+            variant=variant,
             metadata=metadata,
-            checkout=today.loaded.checkout,
+            checkout=checkout,
             source_digest=digest,
             build_inputs=build,
             host_inputs=host,
-            subdir=today.context.subdir,
-            build_subdir=today.context.subdir,
-            configuration=_configuration(today),
+            subdir=context.subdir,
+            build_subdir=context.subdir,
+            configuration=_configuration(package, context, variant.name),
             files=files,
         )
-        self._keys[package.identifier] = key
-        if key in self._nodes:
-            return key
-        self._nodes[key] = BuildNode(
-            key=key,
-            identifier=package.identifier,
-            variant=today.variant,
-            metadata=metadata,
-            checkout=today.loaded.checkout,
-            source_digest=digest,
-            build_inputs=build,
-            host_inputs=host,
-            channels=today.context.channels,
-            subdir=today.context.subdir,
-            build_subdir=today.context.subdir,
-            inputs=inputs,
-            wanted_by=(pair[0],),
-            # what a program makes of a description is not known without it
-            content=content_key(inputs, (*build, *host)) if today.variant.foreign is None else "",
+        if key not in self._nodes:
+            self._nodes[key] = BuildNode(
+                key=key,
+                identifier=identifier,
+                variant=variant,
+                metadata=metadata,
+                checkout=checkout,
+                source_digest=digest,
+                build_inputs=build,
+                host_inputs=host,
+                channels=context.channels,
+                subdir=context.subdir,
+                build_subdir=context.subdir,
+                inputs=inputs,
+                wanted_by=(wanted_by,),
+                # what a program makes of a description is not known without it
+                content=content_key(inputs, (*build, *host)) if variant.foreign is None else "",
+            )
+        return self._nodes[key]
+
+    def add_candidate(self, candidate: Candidate, context: Context, wanted_by: str) -> BuildNode:
+        """Plan the build of a variant that was solved just now, in no lock, and of all that it is built with."""
+        sides = (
+            self._solved(candidate.build, context, wanted_by),
+            self._solved(candidate.host, context, wanted_by),
         )
-        return key
+        return self._node(
+            candidate.record.url,
+            candidate.package,
+            candidate.checkout,
+            candidate.variant,
+            context,
+            candidate.metadata,
+            sides,
+            wanted_by,
+        )
+
+    def _solved(self, solution: Solution, context: Context, wanted_by: str) -> tuple[BuildInput, ...]:
+        found: list[BuildInput] = []
+        for record in solution.records:
+            chosen = solution.chosen.get(record.name)
+            if chosen is None:
+                found.append(record)
+            else:
+                node = self.add_candidate(chosen, context, wanted_by)
+                found.append(SourceInput(name=record.name, key=node.key, content=node.content))
+        return tuple(found)
 
     def _inputs(self, pair: Pair, references: Sequence[Reference]) -> tuple[BuildInput, ...]:
         found: list[BuildInput] = []
@@ -153,10 +206,10 @@ class BuildPlanner:
         return tree.digest, {file.path: f"{file.kind}{file.sha256}" for file in tree.files}
 
 
-def _configuration(today: LockedVariant) -> Mapping[str, object]:
-    """What the manifest and the profile say to the backend."""
-    package, profile = today.loaded.package, today.context.profile
-    own = dict(config_for(package, today.context.subdir))
-    if profile is not None and profile.applies_to(today.variant.name):
+def _configuration(package: Package, context: Context, name: str) -> Mapping[str, object]:
+    """What the manifest and the profile say to the backend about the output ``name``."""
+    profile = context.profile
+    own = dict(config_for(package, context.subdir))
+    if profile is not None and profile.applies_to(name):
         own |= {"profile": profile.name, **profile.config.get(package.backend.name, {})}
     return own

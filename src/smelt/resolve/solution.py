@@ -63,6 +63,15 @@ class SourceSolver:
         await asyncio.to_thread(check_cycles, self.loader, goal.sources, context)
         return await self._solve(goal, context)
 
+    async def variants(self, requirement: SourceRequirement, context: Context) -> list[Candidate | Infeasible]:
+        """Every variant of a source package, whether or not an environment needs it, its environments solved.
+
+        Raises what ``solve`` raises, but for a variant that cannot be built: that is ``Infeasible``.
+        """
+        await asyncio.to_thread(check_cycles, self.loader, (requirement,), context)
+        rendered = await asyncio.to_thread(self.loader.render, requirement, context)
+        return await self._expand_variants(requirement, rendered, context)
+
     async def _solve(self, goal: Goal, context: Context) -> Solution:
         if not goal.sources:
             return Solution(records=await self._records(self._request(goal, context, ())))
