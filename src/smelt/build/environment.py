@@ -108,6 +108,55 @@ def provide_tools(folder: Path) -> None:
         (folder / "patchelf").symlink_to(found)
 
 
+_CUSTOMIZE = '''\
+"""Put here by smelt: temporary files have names that are no surprise, as they get into what is compiled."""
+
+import os
+import sys
+import tempfile
+
+
+class _Names:
+    number = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        # a name that is taken is skipped by tempfile
+        self.number += 1
+        return "%08d" % self.number
+
+
+def _names(names=_Names()):
+    return names
+
+
+if hasattr(tempfile, "_get_candidate_names"):
+    tempfile._get_candidate_names = _names
+
+
+def _next():
+    """What would have been here without us."""
+    from importlib.machinery import PathFinder
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    spec = PathFinder.find_spec("sitecustomize", [path for path in sys.path if os.path.abspath(path) != here])
+    if spec is not None and spec.loader is not None:
+        spec.loader.exec_module(sys.modules[__name__])
+
+
+_next()
+'''
+"""For every Python that a build starts. Names of tempfile are random otherwise, and nothing can seed them."""
+
+
+def provide_customization(folder: Path) -> None:
+    """Fill ``folder``, which is on the PYTHONPATH of builds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sitecustomize.py").write_text(_CUSTOMIZE, encoding="utf-8")
+
+
 def output_folder(work: Path, name: str) -> Path:
     """The folder below ``work`` in which rattler-build works on package ``name``.
 
@@ -157,7 +206,7 @@ def canonical_paths(output: Path, prefix: Path) -> tuple[PathSubstitute, ...]:
         )
     placeholder = ("/smelt/host_env" + "_placehold" * PREFIX_LENGTH)[:PREFIX_LENGTH].encode()
     folder = os.fsencode(output)
-    return (
+    plain = (
         PathSubstitute(path=os.fsencode(prefix), in_text=placeholder, in_binary=placeholder),
         PathSubstitute(
             path=folder,
@@ -165,6 +214,7 @@ def canonical_paths(output: Path, prefix: Path) -> tuple[PathSubstitute, ...]:
             in_binary=b"/smelt" + b"_" * (len(folder) - len(b"/smelt")),
         ),
     )
+    return (*plain, *(each.in_hexadecimal() for each in plain))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,3 +227,11 @@ class PathSubstitute:
     path: bytes
     in_text: bytes
     in_binary: bytes | None = None
+
+    def in_hexadecimal(self) -> PathSubstitute:
+        """The same written in hexadecimal digits, as programs do that keep what they were compiled with."""
+        return PathSubstitute(
+            path=self.path.hex().encode(),
+            in_text=self.in_text.hex().encode(),
+            in_binary=self.in_binary.hex().encode() if self.in_binary is not None else None,
+        )

@@ -161,6 +161,7 @@ def _freeze_environment(section: dict[str, Any], node: BuildNode, timestamp: int
         "PYTHONHASHSEED": "0",
         "PIP_NO_COMPILE": "1",
         "ZERO_AR_DATE": "1",
+        "PYTHONPATH": "@output@/python",
         # within the work folder: what a killed build leaves behind goes with it
         **dict.fromkeys(TEMPORARY, "@output@/t"),
         **node.variant.script_env,

@@ -201,7 +201,10 @@ def _record(data: bytes, name: str, files: Mapping[str, Member], *, noarch: bool
         if path.endswith(".pyc") or _is_direct_url(path):
             continue
         member = files.get(_installed(site, path, noarch=noarch))
-        if path.endswith(".dist-info/RECORD") or member is None or not row[1:2] or not row[1]:
+        if member is None:
+            # a script that the installation makes, with the path of its prefix: nobody can know its hash
+            rows.append([path, "", ""])
+        elif path.endswith(".dist-info/RECORD") or not row[1:2] or not row[1]:
             rows.append([path, *row[1:]])
         else:
             digest = base64.urlsafe_b64encode(hashlib.sha256(member.data).digest()).rstrip(b"=").decode()

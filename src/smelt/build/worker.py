@@ -22,6 +22,7 @@ from smelt.build.environment import (
     build_prefix,
     canonical_paths,
     host_prefix,
+    provide_customization,
     provide_tools,
     python_of,
 )
@@ -108,6 +109,7 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
     for path in (output / "home", output / "t", folder / "artifact"):
         path.mkdir()
     provide_tools(output / "tools")
+    provide_customization(output / "python")
     source = output / "source"
     _stage_source(spec, placement, source)
     started = time.time_ns()

@@ -21,7 +21,7 @@ class Settings:
     build gave beforehand comes last and wins. ``build_variables``, ``build_flags``: the same, only in package
     builds, where ``SRC_DIR``, ``PREFIX`` and ``BUILD_PREFIX`` are known. Values may use ``$_smelt_prefix`` (the
     prefix that is compiled for: the host environment in a build, else the activated one) and ``$_smelt_tools``
-    (where the compiler's package is).
+    (where the compiler's package is), in package builds ``$_smelt_output`` (the folder that all of the build is in).
     """
 
     variables: Mapping[str, str] = field(hash=False)
@@ -47,6 +47,9 @@ def activate_script(package: str, settings: Settings) -> str:
         '  _smelt_prefix="$CONDA_PREFIX"',
         '  _smelt_tools="$CONDA_PREFIX"',
         "fi",
+        # what rattler-build calls the output folder, with all that a build writes in it
+        '_smelt_output="${SRC_DIR:-.}"',
+        '_smelt_output="${_smelt_output%%/bld/rattler-build_*}"',
     ]
     for name in settings.names:
         # `+x` tells a variable that is empty from one that is not there
@@ -62,7 +65,7 @@ def activate_script(package: str, settings: Settings) -> str:
         for name, words in sorted(settings.build_flags.items()):
             lines.append(f'  export {name}="{" ".join(words)}${{{name}:+ ${name}}}"')
         lines.append("fi")
-    lines.append("unset _smelt_prefix _smelt_tools")
+    lines.append("unset _smelt_prefix _smelt_tools _smelt_output")
     return "\n".join(lines) + "\n"
 
 

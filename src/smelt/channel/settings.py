@@ -10,6 +10,8 @@ from smelt.types import platform_family
 _INCLUDE = "-isystem $_smelt_prefix/include"
 _SOURCE_NAME = "/usr/local/src/conda/${PKG_NAME:-package}-${PKG_VERSION:-0}"
 PREFIX_MAPS = (
+    # the last that fits wins: this one is for temporary files and the like
+    "-ffile-prefix-map=$_smelt_output=/usr/local/src/conda-output",
     f"-ffile-prefix-map=${{SRC_DIR:-.}}={_SOURCE_NAME}",
     "-ffile-prefix-map=$_smelt_prefix=/usr/local/src/conda-prefix",
     "-ffile-prefix-map=$_smelt_tools=/usr/local/src/conda-build-prefix",
@@ -45,10 +47,12 @@ def base_settings(variables: Mapping[str, str], target: str, platform: str) -> S
         },
         build_flags={
             "CFLAGS": PREFIX_MAPS,
-            "CMAKE_ARGS": ("-DCMAKE_INSTALL_PREFIX=$_smelt_prefix", "-DCMAKE_PREFIX_PATH=$_smelt_prefix"),
+            "CMAKE_ARGS": ("-DCMAKE_INSTALL_PREFIX=$_smelt_prefix",),
             "MESON_ARGS": ("--prefix=$_smelt_prefix",),
         },
-        build_variables={"HOST": target, "BUILD": target},  # not in shells: zsh has a HOST of its own
+        # HOST and BUILD not in shells: zsh has a HOST of its own. The path as a variable, because as an argument it
+        # would take the place of what scikit-build-core adds to it.
+        build_variables={"HOST": target, "BUILD": target, "CMAKE_PREFIX_PATH": "$_smelt_prefix"},
     )
 
 
