@@ -14,6 +14,7 @@ from smelt.errors import UsageError
 
 if TYPE_CHECKING:
     from smelt.api.workspace import Workspace
+    from smelt.pack.image import ImageOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="where to write the pack; `-` is the standard output (default: environment.tar)",
     )
-    parser.add_argument("--format", "-f", metavar="FORMAT", help="tar, tar.zst or directory (default: as PATH says)")
+    parser.add_argument(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help="tar, tar.zst, directory, oci or oci-archive (default: as PATH says)",
+    )
     parser.add_argument("--directory-only", action="store_true", help="write a folder; the same as --format directory")
     parser.add_argument(
         "--inject",
@@ -54,6 +60,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--use-cache", type=Path, metavar="DIR", help="keep what is downloaded in this folder")
     parser.add_argument(
         "--ignore-pypi-non-wheel", action="store_true", help="leave out PyPI packages that are not wheels"
+    )
+    group = parser.add_argument_group("container images")
+    group.add_argument(
+        "--image-prefix", metavar="FOLDER", help="where the environment is in the image (default: /opt/env)"
+    )
+    group.add_argument(
+        "--image-base",
+        type=Path,
+        metavar="PATH",
+        help="the image beneath: an OCI image layout, as a folder or an archive (default: none)",
     )
     group = parser.add_argument_group("config options")
     group.add_argument(
@@ -101,6 +117,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 mode=mode,
                 jobs=arguments.jobs,
                 sbom=arguments.sbom,
+                image=_image(arguments),
             ),
             progress,
         )
@@ -130,6 +147,14 @@ def _output(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Path | I
         )
     terminal.out.flush()
     return sys.stdout.buffer, form
+
+
+def _image(arguments: argparse.Namespace) -> ImageOptions | None:
+    if arguments.image_prefix is None and arguments.image_base is None:
+        return None
+    from smelt.pack.image import PREFIX, ImageOptions
+
+    return ImageOptions(prefix=arguments.image_prefix or PREFIX, base=arguments.image_base)
 
 
 def _warn_if_outdated(workspace: Workspace, terminal: Terminal) -> None:

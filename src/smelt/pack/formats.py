@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
 from smelt.errors import UsageError
 from smelt.pack.folder import write_folder
+from smelt.pack.image import ImageOptions, write_image, write_image_archive
 from smelt.pack.model import PackContent, PackReporter
 from smelt.pack.tarball import write_tar, write_tar_zst
 from smelt.text import closest
@@ -73,6 +75,21 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 streams=False,
                 exchangeable=True,
             ),
+            Format(
+                name="oci",
+                summary="a container image as a folder (OCI image layout), brought up to date where it is there",
+                suffixes=(),
+                default="environment-image",
+                write=write_image,
+                streams=False,
+            ),
+            Format(
+                name="oci-archive",
+                summary="a container image as one file, for `docker load`, `podman load` and skopeo",
+                suffixes=(".oci.tar",),
+                default="environment.oci.tar",
+                write=write_image_archive,
+            ),
         )
     }
 )
@@ -92,5 +109,17 @@ def format_for(name: str | None, output: str | None) -> Format:
                 help=(f"did you mean `{guess}`? " if guess else "") + "forms: " + ", ".join(FORMATS),
             )
         return found
-    fitting = [each for each in FORMATS.values() if output is not None and output.endswith(each.suffixes or ("\0",))]
-    return fitting[0] if fitting else FORMATS["tar"]
+    # the longest: a name that ends with `.oci.tar` ends with `.tar` too
+    fitting = [(len(s), each) for each in FORMATS.values() for s in each.suffixes if output and output.endswith(s)]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else FORMATS["tar"]
+
+
+def with_image(form: Format, options: ImageOptions) -> Format:
+    """``form``, which must be one of container images, with ``options``. Raises UsageError."""
+    writers = {"oci": write_image, "oci-archive": write_image_archive}
+    if form.name not in writers:
+        raise UsageError(
+            f"a pack in the form {form.name} is no container image",
+            help="`--image-prefix` and `--image-base` go with `--format oci` and `--format oci-archive`",
+        )
+    return replace(form, write=partial(writers[form.name], options=options))
