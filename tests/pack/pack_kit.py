@@ -42,7 +42,7 @@ def small_workspace(folder: Path, platforms: Sequence[str] = (SUBDIR,), text: st
     return workspace
 
 
-PREFIX = "/opt/placehold" + "_placehold" * 12
+PREFIX = ("/opt/placehold" + "_placehold" * 30)[:255]
 
 READY = """
 [pypi-options]
@@ -109,15 +109,8 @@ def ready_workspace(root: Path, python_channel: Path | None = None) -> Workspace
     points = {"app-1.0.dist-info/entry_points.txt": "[console_scripts]\napp-run = base.more:show\n"}
     make_wheel(root / "links", "app", "1.0", ["base"], more=data | points)
     make_wheel(root / "links", "base", "2.0", more={"base/more.py": "def show():\n    print('app runs')\n"})
-    recipe(
-        root,
-        "mine",
-        script=[
-            "mkdir -p $PREFIX/bin",
-            "printf '#!/bin/sh\\necho $PREFIX\\n' > $PREFIX/bin/mine",
-            "chmod +x $PREFIX/bin/mine",
-        ],
-    )
+    lines = ["mkdir -p $PREFIX/bin", "echo '#!/bin/sh' > $PREFIX/bin/mine", "echo echo $PREFIX >> $PREFIX/bin/mine"]
+    recipe(root, "mine", script=[*lines, "chmod +x $PREFIX/bin/mine"])
     made = Workspace.load(manifest(root, [channel.url, *([python_channel.as_uri()] if python_channel else [])], READY))
     made.lock()
     return made

@@ -137,7 +137,7 @@ def test_a_changed_package_moves_little_and_environments_share(ready: Workspace,
     titles = [each["annotations"]["org.opencontainers.image.title"] for each in first["layers"]]
     assert titles[0] == "packages of all environments"
     recipe = tmp_path / "ready" / "mine" / "recipe.yaml"
-    recipe.write_text(recipe.read_text(encoding="utf-8").replace("echo", "echo changed"), encoding="utf-8")
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("echo echo", "echo echo changed"), encoding="utf-8")
     workspace = Workspace.load(tmp_path / "ready" / "pixi.toml")
     packed(workspace, target, format="oci", mode="update")
     again, _ = image(target)

@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format",
         "-f",
         metavar="FORMAT",
-        help="tar, tar.zst, directory, oci or oci-archive (default: as PATH says)",
+        help="tar, tar.zst, directory, sh, oci or oci-archive (default: as PATH says)",
     )
     parser.add_argument("--directory-only", action="store_true", help="write a folder; the same as --format directory")
     parser.add_argument(

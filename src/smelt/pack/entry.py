@@ -47,7 +47,8 @@ class EntryWriter:
     """Writes entries into a tar: owned by 0:0, modes 0755 and 0644, each after the folders above it."""
 
     def __init__(self, out: object, *, form: int = tarfile.PAX_FORMAT) -> None:
-        self._tar = tarfile.open(fileobj=cast("IO[bytes]", out), mode="w|", format=form, bufsize=1 << 18)
+        stream = cast("IO[bytes]", out)
+        self._tar = tarfile.open(fileobj=stream, mode="w|", format=form, bufsize=1 << 18)  # noqa: SIM115 - see close
         self._folders: set[str] = set()
         self._names: set[str] = set()
 

@@ -13,6 +13,7 @@ from smelt.errors import UsageError
 from smelt.pack.folder import write_folder
 from smelt.pack.image import ImageOptions, write_image, write_image_archive
 from smelt.pack.model import PackContent, PackReporter
+from smelt.pack.selfextract import write_script
 from smelt.pack.tarball import write_tar, write_tar_zst
 from smelt.text import closest
 
@@ -74,6 +75,13 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 write=_folder,
                 streams=False,
                 exchangeable=True,
+            ),
+            Format(
+                name="sh",
+                summary="a script that unpacks itself on a Unix machine, which needs nothing for that",
+                suffixes=(".sh",),
+                default="environment.sh",
+                write=write_script,
             ),
             Format(
                 name="oci",

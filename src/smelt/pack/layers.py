@@ -1,7 +1,7 @@
 """The layers of an image: which package is in which, and their bytes.
 
-A layer depends on nothing but its packages and the prefix. So a changed package moves its own layer, or the group that it
-is in, and environments share what they have in common.
+A layer depends on nothing but its packages and the prefix. So a changed package moves its own layer, or the group that
+it is in, and environments share what they have in common.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LAYER_VERSION = 1
 SHARED_LAYERS = 16
 OWN_LAYERS = 40
 GROUPS = 16
-"""With the base of small packages and the top layer: 74. No runtime takes more than 127, the image beneath has some too."""
+"""With the base of small packages and the top layer: 74. No runtime takes more than 127, and there may be a base."""
 
 LARGE = 4 << 20
 """Shared packages of so many bytes (packed) have a layer of their own."""

@@ -1,7 +1,7 @@
 """An installed environment as data: every file that its prefix would hold, without a prefix.
 
-For forms of a pack that hold an environment ready to run. Each package gives one ``Part``; parts share no path, so they can
-be written in any order and kept on their own.
+For forms of a pack that hold an environment ready to run. Each package gives one ``Part``; parts share no path, so they
+can be written in any order and kept on their own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Part:
     """What one package puts into the prefix. ``key`` says all that its files depend on, but the prefix.
 
     ``files``: the paths in the prefix by the path in the package (for wheels: by themselves). ``python``: of packages
-    whose files go where the environment's Python has them. ``generated``: files that are made here. ``shortest``: the length of the shortest placeholder in a binary: no prefix can be longer.
+    whose files go where the environment's Python has them. ``generated``: files that are made here. ``shortest``: the
+    length of the shortest placeholder in a binary: no prefix can be longer.
     """
 
     name: str
@@ -52,7 +53,10 @@ class Part:
     python: PythonLayout | None = None
 
     def entries(self) -> Iterator[Entry]:
-        """The files, in a fixed order; a stream must be read before the next. Raises PackError, InstallError, OSError."""
+        """The files, in a fixed order; a stream must be read before the next.
+
+        Raises PackError, InstallError, ChannelError, OSError.
+        """
         file = self.item.file
         assert file.path is not None
         if sha256_file(file.path) != file.sha256:
