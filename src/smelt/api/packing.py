@@ -19,7 +19,7 @@ from smelt.fs import remove_tree, smelt_cache
 from smelt.lock.model import Lock, PypiPackage, SourcePackage
 from smelt.lock.pypi_platform import platform_of
 from smelt.pack.fetching import collect
-from smelt.pack.formats import Format, format_for, with_image
+from smelt.pack.formats import Format, executable, format_for, with_image
 from smelt.pack.image import ImageOptions
 from smelt.pack.model import PackContent, PackReporter, SilentReporter, SourceOrigin
 from smelt.pack.request import AT_ONCE, BuildWheel, PackRequest, WantedPackage
@@ -50,7 +50,9 @@ class PackOptions:
     ``cache``: a folder that keeps what is downloaded. ``ignore_non_wheels``: leave out PyPI packages that are no wheels
     (by default they are built, where the platform is this machine's). ``mode``: how the lock is taken. ``jobs``: builds
     at the same time. ``sbom``: a bill of materials goes with it, in a form of ``smelt.pack.sbom.FORMATS``. ``image``:
-    how a container image is made (forms ``oci`` and ``oci-archive``).
+    how a container image is made (forms ``oci`` and ``oci-archive``). ``executable``: a script that unpacks itself, whatever
+    ``format``; with ``unpacker`` (path or URL of a ``pixi-unpack``) in the form of pixi-pack. The name of its file gets
+    the right extension.
     """
 
     environment: str = "default"
@@ -64,6 +66,8 @@ class PackOptions:
     jobs: int | None = None
     sbom: str | None = None
     image: ImageOptions | None = None
+    executable: bool = False
+    unpacker: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,12 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
     options = options or PackOptions()
     reporter = reporter or SilentReporter()
     target = options.output
-    form = format_for(options.format, str(target) if isinstance(target, Path) else None)
+    if options.executable:
+        form = _executable(workspace, options)
+        if isinstance(target, Path):
+            target = target.with_suffix(form.suffixes[0])
+    else:
+        form = format_for(options.format, str(target) if isinstance(target, Path) else None)
     if options.image is not None:
         form = with_image(form, options.image)
     if target is None:
@@ -105,6 +114,19 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
     finally:
         remove_tree(folder)
     return Packed(output=target if isinstance(target, Path) else None, format=form, size=size, content=content)
+
+
+def _executable(workspace: Workspace, options: PackOptions) -> Format:
+    name = environment_named(workspace.model, options.environment)
+    platform = platform_for(workspace.model, name, options.platform).subdir
+    source = options.unpacker
+    if source is None:
+        return executable(platform, None)
+    if "://" in source:
+        from smelt.source.download import fetch
+
+        return executable(platform, fetch(source, network=workspace.network)[0])
+    return executable(platform, Path(source))
 
 
 def pack_content(workspace: Workspace, options: PackOptions, folder: Path, reporter: PackReporter) -> PackContent:

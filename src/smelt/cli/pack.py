@@ -43,6 +43,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--directory-only", action="store_true", help="write a folder; the same as --format directory")
     parser.add_argument(
+        "--create-executable", action="store_true", help="write a script that unpacks itself; the extension is set"
+    )
+    parser.add_argument(
+        "--pixi-unpack-source",
+        metavar="PATH|URL",
+        help="put this `pixi-unpack` into the script, as pixi-pack does (needed for Windows)",
+    )
+    parser.add_argument(
         "--inject",
         "-i",
         nargs="*",
@@ -118,6 +126,8 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 jobs=arguments.jobs,
                 sbom=arguments.sbom,
                 image=_image(arguments),
+                executable=arguments.create_executable,
+                unpacker=arguments.pixi_unpack_source,
             ),
             progress,
         )
@@ -137,6 +147,10 @@ def _output(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Path | I
         if form not in (None, "directory"):
             raise UsageError("`--directory-only` cannot be used with another `--format`")
         form = "directory"
+    if arguments.create_executable and form is not None:
+        raise UsageError("`--create-executable` cannot be used with `--format` or `--directory-only`")
+    if arguments.pixi_unpack_source is not None and not arguments.create_executable:
+        raise UsageError("`--pixi-unpack-source` needs `--create-executable`")
     if arguments.output_file is None:
         return None, form
     if arguments.output_file != "-":

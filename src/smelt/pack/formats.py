@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import IO
 
 from smelt.errors import UsageError
+from smelt.pack.executable import extension, write_executable
 from smelt.pack.folder import write_folder
 from smelt.pack.image import ImageOptions, write_image, write_image_archive
 from smelt.pack.model import PackContent, PackReporter
@@ -120,6 +121,28 @@ def format_for(name: str | None, output: str | None) -> Format:
     # the longest: a name that ends with `.oci.tar` ends with `.tar` too
     fitting = [(len(s), each) for each in FORMATS.values() for s in each.suffixes if output and output.endswith(s)]
     return max(fitting, key=lambda pair: pair[0])[1] if fitting else FORMATS["tar"]
+
+
+def executable(platform: str, program: Path | None) -> Format:
+    """A script that unpacks itself: with ``program`` in it in the form of pixi-pack, else one that needs no program.
+
+    Raises UsageError for Windows without a program.
+    """
+    suffix = extension(platform)
+    if program is None:
+        if suffix == ".ps1":
+            raise UsageError(
+                f"a script that unpacks itself on {platform} needs the program that does it",
+                help="name it with `--pixi-unpack-source pixi-unpack.exe`",
+            )
+        return FORMATS["sh"]
+    return Format(
+        name="executable",
+        summary="a script with the program that unpacks it, in the form of pixi-pack",
+        suffixes=(suffix,),
+        default=f"environment{suffix}",
+        write=partial(write_executable, program=program),
+    )
 
 
 def with_image(form: Format, options: ImageOptions) -> Format:
