@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from pack_kit import packed, small_workspace
+from pack_kit import environment_files, packed, ready_workspace, small_workspace, unpacked
 
 from smelt.api.workspace import Workspace
 from spine_kit import tree
@@ -46,6 +47,28 @@ def small(session_cache: None, shared: Path) -> Workspace:
 def small_pack(small: Workspace, shared: Path) -> Path:
     """Its pack, a tar."""
     return packed(small, shared / "small.tar").output or shared
+
+
+@pytest.fixture(scope="session")
+def ready(session_cache: None, shared: Path) -> Workspace:
+    """The workspace for packs that are ready to run, locked; nothing in it may be changed."""
+    return ready_workspace(shared / "ready")
+
+
+@pytest.fixture(scope="session")
+def ready_python(session_cache: None, bare_channel: Path, shared: Path) -> Workspace:
+    """The same with a whole Python."""
+    return ready_workspace(shared / "ready-python", bare_channel)
+
+
+@pytest.fixture(scope="session")
+def unpacked_ready(ready_python: Workspace, shared: Path) -> tuple[Path, dict[str, tuple[str, int]]]:
+    """A place that is free, and what the environment of its pack was like there."""
+    packed(ready_python, shared / "ready.tar")
+    prefix = unpacked(shared / "ready.tar", shared / "there").prefix
+    found = environment_files(prefix)
+    shutil.rmtree(prefix.parent)
+    return prefix, found
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from smelt.fs import remove_tree, smelt_cache
 from smelt.lock.model import Lock, PypiPackage, SourcePackage
 from smelt.lock.pypi_platform import platform_of
 from smelt.pack.fetching import collect
-from smelt.pack.formats import Format, format_for
+from smelt.pack.formats import Format, executable, format_for, with_image
+from smelt.pack.image import ImageOptions
 from smelt.pack.model import PackContent, PackReporter, SilentReporter, SourceOrigin
 from smelt.pack.request import AT_ONCE, BuildWheel, PackRequest, WantedPackage
 from smelt.types import CondaRecord, current_platform, digest_json
@@ -48,7 +49,10 @@ class PackOptions:
     ``smelt.pack.formats.FORMATS``; by default told by the name of the output. ``inject``: packages that are added.
     ``cache``: a folder that keeps what is downloaded. ``ignore_non_wheels``: leave out PyPI packages that are no wheels
     (by default they are built, where the platform is this machine's). ``mode``: how the lock is taken. ``jobs``: builds
-    at the same time. ``sbom``: a bill of materials goes with it, in a form of ``smelt.pack.sbom.FORMATS``.
+    at the same time. ``sbom``: a bill of materials goes with it, in a form of ``smelt.pack.sbom.FORMATS``. ``image``:
+    how a container image is made (forms ``oci`` and ``oci-archive``). ``executable``: a script that unpacks itself, whatever
+    ``format``; with ``unpacker`` (path or URL of a ``pixi-unpack``) in the form of pixi-pack. The name of its file gets
+    the right extension.
     """
 
     environment: str = "default"
@@ -61,6 +65,9 @@ class PackOptions:
     mode: LockMode = "frozen"
     jobs: int | None = None
     sbom: str | None = None
+    image: ImageOptions | None = None
+    executable: bool = False
+    unpacker: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +89,14 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
     options = options or PackOptions()
     reporter = reporter or SilentReporter()
     target = options.output
-    form = format_for(options.format, str(target) if isinstance(target, Path) else None)
+    if options.executable:
+        form = _executable(workspace, options)
+        if isinstance(target, Path):
+            target = target.with_suffix(form.suffixes[0])
+    else:
+        form = format_for(options.format, str(target) if isinstance(target, Path) else None)
+    if options.image is not None:
+        form = with_image(form, options.image)
     if target is None:
         target = Path.cwd() / form.default
     if not isinstance(target, Path) and not form.streams:
@@ -100,6 +114,19 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
     finally:
         remove_tree(folder)
     return Packed(output=target if isinstance(target, Path) else None, format=form, size=size, content=content)
+
+
+def _executable(workspace: Workspace, options: PackOptions) -> Format:
+    name = environment_named(workspace.model, options.environment)
+    platform = platform_for(workspace.model, name, options.platform).subdir
+    source = options.unpacker
+    if source is None:
+        return executable(platform, None)
+    if "://" in source:
+        from smelt.source.download import fetch
+
+        return executable(platform, fetch(source, network=workspace.network)[0])
+    return executable(platform, Path(source))
 
 
 def pack_content(workspace: Workspace, options: PackOptions, folder: Path, reporter: PackReporter) -> PackContent:
@@ -161,7 +188,17 @@ def pack_request(workspace: Workspace, options: PackOptions, reporter: PackRepor
         ignore_non_wheels=options.ignore_non_wheels,
         build_wheel=_wheel_builder(workspace, records, where.subdir, install) if install and buildable else None,
         at_once=cast("int | None", workspace.settings.get("concurrency", "downloads")) or AT_ONCE,
+        shared=_shared(lock, where.name),
     )
+
+
+def _shared(lock: Lock, platform: str) -> frozenset[str]:
+    """The channels' packages that all environments of ``platform`` have, where there are several."""
+    locked = [found for name in lock.environments if (found := lock.packages_of(name, platform)) is not None]
+    if len(locked) < 2:
+        return frozenset()
+    records = [{p.name: (p.url, p.sha256) for p in packages if isinstance(p, CondaRecord)} for packages in locked]
+    return frozenset(name for name, what in records[0].items() if all(other.get(name) == what for other in records[1:]))
 
 
 def _build(

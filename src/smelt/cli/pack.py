@@ -14,6 +14,7 @@ from smelt.errors import UsageError
 
 if TYPE_CHECKING:
     from smelt.api.workspace import Workspace
+    from smelt.pack.image import ImageOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +35,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="where to write the pack; `-` is the standard output (default: environment.tar)",
     )
-    parser.add_argument("--format", "-f", metavar="FORMAT", help="tar, tar.zst or directory (default: as PATH says)")
+    parser.add_argument(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help="tar, tar.zst, directory, sh, oci or oci-archive (default: as PATH says)",
+    )
     parser.add_argument("--directory-only", action="store_true", help="write a folder; the same as --format directory")
+    parser.add_argument(
+        "--create-executable", action="store_true", help="write a script that unpacks itself; the extension is set"
+    )
+    parser.add_argument(
+        "--pixi-unpack-source",
+        metavar="PATH|URL",
+        help="put this `pixi-unpack` into the script, as pixi-pack does (needed for Windows)",
+    )
     parser.add_argument(
         "--inject",
         "-i",
@@ -54,6 +68,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--use-cache", type=Path, metavar="DIR", help="keep what is downloaded in this folder")
     parser.add_argument(
         "--ignore-pypi-non-wheel", action="store_true", help="leave out PyPI packages that are not wheels"
+    )
+    group = parser.add_argument_group("container images")
+    group.add_argument(
+        "--image-prefix", metavar="FOLDER", help="where the environment is in the image (default: /opt/env)"
+    )
+    group.add_argument(
+        "--image-base",
+        type=Path,
+        metavar="PATH",
+        help="the image beneath: an OCI image layout, as a folder or an archive (default: none)",
     )
     group = parser.add_argument_group("config options")
     group.add_argument(
@@ -101,6 +125,9 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 mode=mode,
                 jobs=arguments.jobs,
                 sbom=arguments.sbom,
+                image=_image(arguments),
+                executable=arguments.create_executable,
+                unpacker=arguments.pixi_unpack_source,
             ),
             progress,
         )
@@ -120,6 +147,10 @@ def _output(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Path | I
         if form not in (None, "directory"):
             raise UsageError("`--directory-only` cannot be used with another `--format`")
         form = "directory"
+    if arguments.create_executable and form is not None:
+        raise UsageError("`--create-executable` cannot be used with `--format` or `--directory-only`")
+    if arguments.pixi_unpack_source is not None and not arguments.create_executable:
+        raise UsageError("`--pixi-unpack-source` needs `--create-executable`")
     if arguments.output_file is None:
         return None, form
     if arguments.output_file != "-":
@@ -130,6 +161,14 @@ def _output(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Path | I
         )
     terminal.out.flush()
     return sys.stdout.buffer, form
+
+
+def _image(arguments: argparse.Namespace) -> ImageOptions | None:
+    if arguments.image_prefix is None and arguments.image_base is None:
+        return None
+    from smelt.pack.image import PREFIX, ImageOptions
+
+    return ImageOptions(prefix=arguments.image_prefix or PREFIX, base=arguments.image_base)
 
 
 def _warn_if_outdated(workspace: Workspace, terminal: Terminal) -> None:

@@ -85,6 +85,7 @@ async def collect(
         packages=packages,
         wheels=tuple(wheels),
         left_out=tuple(left_out),
+        shared=request.shared,
     )
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
 from smelt.errors import UsageError
+from smelt.pack.executable import extension, write_executable
 from smelt.pack.folder import write_folder
+from smelt.pack.image import ImageOptions, write_image, write_image_archive
 from smelt.pack.model import PackContent, PackReporter
+from smelt.pack.selfextract import write_script
 from smelt.pack.tarball import write_tar, write_tar_zst
 from smelt.text import closest
 
@@ -73,6 +77,28 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 streams=False,
                 exchangeable=True,
             ),
+            Format(
+                name="sh",
+                summary="a script that unpacks itself on a Unix machine, which needs nothing for that",
+                suffixes=(".sh",),
+                default="environment.sh",
+                write=write_script,
+            ),
+            Format(
+                name="oci",
+                summary="a container image as a folder (OCI image layout), brought up to date where it is there",
+                suffixes=(),
+                default="environment-image",
+                write=write_image,
+                streams=False,
+            ),
+            Format(
+                name="oci-archive",
+                summary="a container image as one file, for `docker load`, `podman load` and skopeo",
+                suffixes=(".oci.tar",),
+                default="environment.oci.tar",
+                write=write_image_archive,
+            ),
         )
     }
 )
@@ -92,5 +118,39 @@ def format_for(name: str | None, output: str | None) -> Format:
                 help=(f"did you mean `{guess}`? " if guess else "") + "forms: " + ", ".join(FORMATS),
             )
         return found
-    fitting = [each for each in FORMATS.values() if output is not None and output.endswith(each.suffixes or ("\0",))]
-    return fitting[0] if fitting else FORMATS["tar"]
+    # the longest: a name that ends with `.oci.tar` ends with `.tar` too
+    fitting = [(len(s), each) for each in FORMATS.values() for s in each.suffixes if output and output.endswith(s)]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else FORMATS["tar"]
+
+
+def executable(platform: str, program: Path | None) -> Format:
+    """A script that unpacks itself: with ``program`` in it in the form of pixi-pack, else one that needs no program.
+
+    Raises UsageError for Windows without a program.
+    """
+    suffix = extension(platform)
+    if program is None:
+        if suffix == ".ps1":
+            raise UsageError(
+                f"a script that unpacks itself on {platform} needs the program that does it",
+                help="name it with `--pixi-unpack-source pixi-unpack.exe`",
+            )
+        return FORMATS["sh"]
+    return Format(
+        name="executable",
+        summary="a script with the program that unpacks it, in the form of pixi-pack",
+        suffixes=(suffix,),
+        default=f"environment{suffix}",
+        write=partial(write_executable, program=program),
+    )
+
+
+def with_image(form: Format, options: ImageOptions) -> Format:
+    """``form``, which must be one of container images, with ``options``. Raises UsageError."""
+    writers = {"oci": write_image, "oci-archive": write_image_archive}
+    if form.name not in writers:
+        raise UsageError(
+            f"a pack in the form {form.name} is no container image",
+            help="`--image-prefix` and `--image-base` go with `--format oci` and `--format oci-archive`",
+        )
+    return replace(form, write=partial(writers[form.name], options=options))

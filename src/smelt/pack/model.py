@@ -108,7 +108,8 @@ class PackContent:
 
     ``packages`` and ``wheels`` are in the order of the lock, injected ones after them. ``left_out``: names of PyPI
     packages that are not wheels and were left out because that was asked for. ``extra``: further files at the top
-    (an SBOM), which unpackers pass over.
+    (an SBOM), which unpackers pass over. ``shared``: names of the packages that are the same in all environments of
+    the workspace, where there are several.
     """
 
     workspace: str
@@ -118,6 +119,7 @@ class PackContent:
     wheels: tuple[WheelItem, ...] = ()
     left_out: tuple[str, ...] = ()
     extra: tuple[PackedFile, ...] = ()
+    shared: frozenset[str] = frozenset()
 
     def files(self) -> tuple[PackedFile, ...]:
         """Every file of the pack, the describing ones too, in the order in which they are archived.

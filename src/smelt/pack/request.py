@@ -34,7 +34,8 @@ class PackRequest:
     ``pypi_data``: by name what the lock says of PyPI packages. ``python``: what the environment is to wheels, None
     without a Python. ``inject``: packages from the command line. ``cache``: a folder that keeps what was fetched, laid
     out as pixi-pack does. ``build_wheel``: None where wheels cannot be built (the platform is not this one);
-    then what is no wheel is left out with ``ignore_non_wheels``, and an error otherwise.
+    then what is no wheel is left out with ``ignore_non_wheels``, and an error otherwise. ``shared``: names of
+    the packages that are the same in all environments of the workspace, where there are several.
     """
 
     workspace: str
@@ -49,3 +50,4 @@ class PackRequest:
     ignore_non_wheels: bool = False
     build_wheel: BuildWheel | None = None
     at_once: int = AT_ONCE
+    shared: frozenset[str] = frozenset()

@@ -24,6 +24,7 @@ from smelt.pack.contents import FoundFile, OpenedPack, open_pack, place_of
 from smelt.pack.copying import EndedEarly, Pump
 from smelt.pack.model import CHANNEL, PYPI
 from smelt.pack.output import unwritable
+from smelt.pack.recognition import check_form
 from smelt.pack.scripts import activation_scripts
 from smelt.types import current_platform, sha256_file
 
@@ -203,6 +204,7 @@ def _read(pack: Path | IO[bytes], staging: Path) -> OpenedPack:
     if not isinstance(pack, Path):
         files, canonical = _extract(pack, staging, None)
     elif pack.is_dir():
+        check_form(pack)
         files, canonical = _look_through(pack), True
     else:
         try:
@@ -214,6 +216,8 @@ def _read(pack: Path | IO[bytes], staging: Path) -> OpenedPack:
                 help="name a pack: a file, a folder, or `-` for the standard input",
             ) from error
         with raw:
+            if pack.is_file():
+                check_form(pack)
             files, canonical = _extract(raw, staging, pack.stat().st_size)
     return open_pack(files, current_platform(), canonical=canonical)
 
