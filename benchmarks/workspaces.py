@@ -62,17 +62,24 @@ def _write(folder: Path, packages: int, files: int) -> None:
         f'preview = ["pixi-build"]\n\n[dependencies]\n{dependencies}\n\n[tasks]\nnothing = "env true"\n',
         encoding="utf-8",
     )
-    for name in names:
-        package = folder / "packages" / name
-        for number in range(files):
-            path = package / "src" / f"part{number // 50}" / f"file{number}.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{name} {number}\n" * 20, encoding="utf-8")
-        (package / "pixi.toml").write_text(
-            '[package.build]\nbackend = { name = "pixi-build-rattler-build", version = "*" }\n', encoding="utf-8"
-        )
-        (package / "recipe.yaml").write_text(
-            f"package:\n  name: {name}\n  version: 1.0.0\nsource:\n  path: .\nbuild:\n  script:\n"
-            f"    - mkdir -p $PREFIX/share\n    - cp src/part0/file0.txt $PREFIX/share/{name}.txt\n",
-            encoding="utf-8",
-        )
+    for number in range(packages):
+        source_package(folder, number, files)
+
+
+def source_package(folder: Path, number: int, files: int) -> str:
+    """A source package of so many files in ``folder/packages``; its name."""
+    name = f"source-{number}"
+    package = folder / "packages" / name
+    for each in range(files):
+        path = package / "src" / f"part{each // 50}" / f"file{each}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{name} {each}\n" * 20, encoding="utf-8")
+    (package / "pixi.toml").write_text(
+        '[package.build]\nbackend = { name = "pixi-build-rattler-build", version = "*" }\n', encoding="utf-8"
+    )
+    (package / "recipe.yaml").write_text(
+        f"package:\n  name: {name}\n  version: 1.0.0\nsource:\n  path: .\nbuild:\n  script:\n"
+        f"    - mkdir -p $PREFIX/share\n    - cp src/part0/file0.txt $PREFIX/share/{name}.txt\n",
+        encoding="utf-8",
+    )
+    return name

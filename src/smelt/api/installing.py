@@ -6,11 +6,11 @@ What an unchanged workspace does not need is imported inside the functions that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smelt.api.platforms import effective_for, platform_for
+from smelt.api.platforms import effective_for, platform_for, require_locked
 from smelt.api.pypi import project_stamps, pypi_install
 from smelt.api.state import KnownState, read_known, stamps, write_known
 from smelt.errors import UnknownNameError
@@ -22,10 +22,8 @@ from smelt.types import CondaRecord, current_platform
 if TYPE_CHECKING:
     from smelt.api.subset import Subset
     from smelt.api.workspace import LockMode, Workspace
-    from smelt.build.model import Artifact
     from smelt.install.request import InstallReporter, InstallRequest
     from smelt.lock.model import Lock
-    from smelt.resolve.plan import BuildPlan
 
 _AT_ONCE = 4
 """Environments that are installed at the same time: more would only wait for the disk."""
@@ -81,7 +79,6 @@ def install_environments(
     """Make the prefixes of the environments ``names`` hold what is locked; see ``Workspace.install``."""
     import asyncio  # 20 ms that an unchanged workspace does not pay
 
-    from smelt.api.building import BuildOptions, run_builds
     from smelt.api.machine import check_machine
 
     lock = workspace.ensure_lock(mode)
@@ -91,15 +88,10 @@ def install_environments(
         left = {
             name: options.subset.names(lock, effective_for(workspace.model, name, options.platform)) for name in names
         }
-    plan = workspace.plan_of(lock, names, options.platform, left)
-    artifacts = run_builds(
-        plan,
-        BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network),
-        workspace.reporters,
-    )
+    built = _build(workspace, lock, names, options, left)
     projects = project_stamps(lock, workspace.model.root)
     requests = [
-        _request(workspace, name, lock, plan, artifacts, options, left[name] if left is not None else None)
+        _request(workspace, name, lock, built.records, options, left[name] if left is not None else None)
         for name in names
     ]
     _check_reinstalled(options, requests)
@@ -114,11 +106,47 @@ def install_environments(
     if usual and workspace.read is not None and settings is not None:
         _remember(
             workspace,
-            {**workspace.read, **settings, **locked, **plan.files, **projects},
-            plan.indexes,
+            {**workspace.read, **settings, **locked, **built.files, **projects},
+            built.indexes,
             {r.environment: r.digest for r in requests},
         )
     return tuple(installed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """The source packages of a lock: identifier → what was built of it; and what else was looked at for that."""
+
+    records: Mapping[str, CondaRecord] = field(default_factory=dict[str, CondaRecord])
+    files: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict[str, "tuple[int, ...] | None"])
+    indexes: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def _build(
+    workspace: Workspace,
+    lock: Lock,
+    names: Sequence[str],
+    options: InstallOptions,
+    left: Mapping[str, frozenset[str]] | None,
+) -> _Built:
+    """Build the source packages that ``names`` need."""
+    from smelt.lock.model import SourcePackage
+
+    require_locked(lock, names)
+    dev = any(effective.dev for effective in workspace.model.effective.values())
+    if not dev and not any(isinstance(package, SourcePackage) for package in lock.packages.values()):
+        return _Built()
+
+    from smelt.api.building import BuildOptions, run_builds  # 50 ms, with all that rendering and building takes
+
+    plan = workspace.plan_of(lock, names, options.platform, left)
+    artifacts = run_builds(
+        plan,
+        BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network),
+        workspace.reporters,
+    )
+    records = {identifier: artifacts[key].record for identifier, key in plan.keys.items() if key in artifacts}
+    return _Built(records=records, files=plan.files, indexes=plan.indexes)
 
 
 async def _all_of(requests: Sequence[InstallRequest], reporter: InstallReporter) -> list[Installed]:
@@ -164,8 +192,7 @@ def _request(
     workspace: Workspace,
     name: str,
     lock: Lock,
-    plan: BuildPlan,
-    artifacts: Mapping[str, Artifact],
+    built: Mapping[str, CondaRecord],
     options: InstallOptions,
     names: frozenset[str] | None,
 ) -> InstallRequest:
@@ -182,7 +209,7 @@ def _request(
         if isinstance(package, CondaRecord):
             records.append(package)
         elif isinstance(package, SourcePackage):
-            records.append(artifacts[plan.keys[package.identifier]].record)
+            records.append(built[package.identifier])
         else:
             pypi.append(package)
     wanted = pypi_install(pypi, workspace.model, workspace.model.effective[name, where.name], workspace.network)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from smelt.errors import UnknownNameError
+from smelt.errors import LockError, UnknownNameError
 from smelt.text import closest
 from smelt.types import current_platform, runnable_subdirs
 from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
 from smelt.workspace.on_demand import on_demand_name
+
+if TYPE_CHECKING:
+    from smelt.lock.model import Lock
 
 
 def environment_named(workspace: Workspace, name: str) -> str:
@@ -27,6 +31,17 @@ def environment_named(workspace: Workspace, name: str) -> str:
         code="unknown-environment",
         help=f"did you mean `{guess}`?" if guess else f"its environments are {known}",
     )
+
+
+def require_locked(lock: Lock, environments: Iterable[str]) -> None:
+    """Raise LockError for one of ``environments`` that the lock has not."""
+    for name in environments:
+        if name not in lock.environments:
+            raise LockError(
+                f"the lock file has no environment `{name}`",
+                code="lock-environment-missing",
+                help="leave out `--frozen`: then it is solved, and added to the lock file",
+            )
 
 
 def platform_for(workspace: Workspace, environment: str, wanted: str | None = None) -> WorkspacePlatform:

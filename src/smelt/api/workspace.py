@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from smelt.api.installing import Installed, InstallOptions, install_environments, known_installed
 from smelt.api.on_demand import load_model, script_model
-from smelt.api.platforms import effective_for, environment_named, platform_for
+from smelt.api.platforms import effective_for, environment_named, platform_for, require_locked
 from smelt.api.pypi import project_stamps, python_provider
 from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, steady_stamps, write_known
 from smelt.errors import InstallError, Label, LockError, LockOutdatedError
@@ -211,22 +211,24 @@ class Workspace:
         The old lock stays as it is when this fails. Raises what ``smelt.resolve.workspace.resolve`` raises.
         """
         from smelt.lock.diff import diff
-        from smelt.lock.identity import canonical
-        from smelt.lock.platforms import shorten
-        from smelt.lock.satisfiability import outdated as to_solve
-        from smelt.lock.writer import write
         from smelt.resolve.unrecorded import unrecorded
-        from smelt.resolve.workspace import ResolveRequest, resolve
 
         with self._exclusive("solving the workspace"):
             old, before = self._old_lock(merge=complete)
+            mismatches = self.check(old, remember=old is before) if unlock == () or only is not None else ()
+            if old is not None and complete:
+                mismatches = (*mismatches, *unrecorded(old))
+            if old is not None and old is before and not mismatches and unlock == ():
+                return LockResult(lock=old, difference=diff(old, old), written=False)
+
+            from smelt.lock.identity import canonical
+            from smelt.lock.platforms import shorten
+            from smelt.lock.satisfiability import outdated as to_solve
+            from smelt.lock.writer import write
+            from smelt.resolve.workspace import ResolveRequest, resolve
+
             keep: frozenset[tuple[str, str]] = frozenset()
             if unlock == () or only is not None:
-                mismatches = self.check(old, remember=old is before)
-                if old is not None and complete:
-                    mismatches = (*mismatches, *unrecorded(old))
-                if old is not None and old is before and not mismatches and unlock == ():
-                    return LockResult(lock=old, difference=diff(old, old), written=False)
                 keep = frozenset(self.model.effective) - to_solve(self.model, mismatches) - frozenset(only or ())
             request = ResolveRequest(
                 workspace=self.model,
@@ -389,13 +391,7 @@ class Workspace:
         from smelt.resolve.packages import PackageLoader
         from smelt.resolve.plan import BuildPlanner
 
-        for name in environments or ():
-            if name not in lock.environments:
-                raise LockError(
-                    f"the lock file has no environment `{name}`",
-                    code="lock-environment-missing",
-                    help="leave out `--frozen`: then it is solved, and added to the lock file",
-                )
+        require_locked(lock, environments or ())
         loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
         planner = BuildPlanner(with_dev(self.model, loader), lock, loader)
         for name in environments if environments is not None else self.supported():
