@@ -5,7 +5,7 @@ from __future__ import annotations
 from smelt.lock.model import Lock
 from smelt.lock.satisfiability import Checks, Mismatch
 from smelt.lock.satisfiability import check as check_lock
-from smelt.manifest.document import read_document
+from smelt.manifest.document import Document, read_document
 from smelt.manifest.positions import KeyPath
 from smelt.resolve.dev import with_dev
 from smelt.resolve.packages import PackageLoader
@@ -36,10 +36,14 @@ def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None 
     matcher = RattlerMatcher()
     locked = [pair for pair in workspace.effective if lock.packages_of(*pair) is not None]
     today = sources.today(locked, matcher.matches)
+    documents: list[Document] = []
 
     def place(path: KeyPath) -> Place | None:
-        # the manifest of a script is a part of another file
-        return read_document(workspace.manifest_path).value(path) if workspace.state is None else None
+        if workspace.state is not None:
+            return None  # the manifest of a script is a part of another file
+        if not documents:
+            documents.append(read_document(workspace.manifest_path))
+        return documents[0].value(path)
 
     checks = Checks(
         matcher=matcher,
