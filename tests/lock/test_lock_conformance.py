@@ -1,14 +1,12 @@
-"""Locks and manifests of the reference's own tests and of real projects: what is said of them."""
+"""Locks and manifests of the reference's own tests: what is said of them."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from smelt.errors import SmeltError
 from smelt.lock.platforms import align
 from smelt.lock.reader import read
 from smelt.lock.satisfiability import Checks, check, check_target
@@ -70,34 +68,6 @@ def test_verdicts_of_the_reference(corpus: Path) -> None:
             assert found, case
             assert any(CAUSES[one.code] in verdict["error"][-1] for one in found), (case, found)
     assert len(judged) == 56
-
-
-def test_real_workspaces_fit_their_locks(corpus: Path) -> None:
-    """Every environment and platform has an answer; those that do not fit are known."""
-    answers: dict[str, int] = {}
-    misfits: set[tuple[str, str]] = set()
-    for path in sorted(corpus.rglob("pixi.lock"))[::3]:
-        manifest = manifest_of(path.parent)
-        if "conformance" in path.parts or manifest is None:
-            continue
-        try:
-            workspace = load_workspace(manifest)
-        except SmeltError:
-            continue  # the manifest is the business of another test
-        lock = align(read(path), workspace)
-        shared = replace(checks(), root=workspace.root.as_posix())
-        matching = Matching(shared.matcher)
-        for effective in workspace.effective.values():
-            if effective.dev:
-                continue  # what their packages need is told by rendering them
-            found = check_target(effective, lock, shared, matching=matching)
-            code = found.code if found is not None else "fits"
-            answers[code] = answers.get(code, 0) + 1
-            if found is not None:
-                misfits.add((path.parent.name, code))
-    assert answers["fits"] >= 150
-    # Sources of which the lock tells no version, and one lock that was made for other channels.
-    assert {code for _, code in misfits} <= {"source-unknown", "channels"}, misfits
 
 
 def test_platform_names_are_aligned_and_shortened(corpus: Path) -> None:

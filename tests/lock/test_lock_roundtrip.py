@@ -185,6 +185,36 @@ def test_corpus_is_written_as_rattler_writes_it(corpus: Path, tmp_path: Path) ->
     assert identical >= 18
 
 
+def test_older_locks_keep_their_packages(corpus: Path) -> None:
+    """Read and written as version 7: every environment holds what it held, on every platform."""
+    checked = 0
+    for path in locks(corpus):
+        old = read(path)
+        if old.version == 7:
+            continue
+        new = parse(to_text(old), "pixi.lock")
+        assert new.version == 7
+        assert new.environments.keys() == old.environments.keys()
+        for name, environment in old.environments.items():
+            assert new.environments[name].packages.keys() == environment.packages.keys()
+            for platform in environment.packages:
+                assert held(new, name, platform) == held(old, name, platform), (path, name, platform)
+                checked += 1
+    assert checked > 300
+
+
+def held(lock: Lock, environment: str, platform: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for package in lock.packages_of(environment, platform) or ():
+        if isinstance(package, CondaRecord):
+            found.append((package.url, package.sha256 or package.md5 or ""))
+        elif isinstance(package, PypiPackage):
+            found.append((package.location, str(package.data.get("sha256"))))
+        else:
+            found.append((package.identifier, ""))
+    return sorted(found)
+
+
 def test_corpus_says_what_rattler_says(corpus: Path) -> None:
     """Every record with all its fields, environments and platforms, against rattler's own reader."""
     for path in list(locks(corpus))[::5]:

@@ -97,6 +97,7 @@ class PypiWalk:
             if self._platform.holds(wanted.marker, wanted.extras):
                 waiting.append((wanted, _ENVIRONMENT, requirement.place))
         seen: set[tuple[str, str]] = {(wanted.text, origin) for wanted, origin, _ in waiting}
+        followed: set[tuple[str, tuple[str, ...]]] = set()
         while waiting:
             wanted, origin, at = waiting.pop()
             if wanted.name in self._locked.conda:
@@ -109,7 +110,9 @@ class PypiWalk:
                         self._visited[package.name] = at
                         problem = problem or self._package(package)
                     extras = self._override(wanted).extras
-                    problem = self._depends(package, extras, at, waiting, seen) or problem
+                    if (package.name, extras) not in followed:
+                        followed.add((package.name, extras))
+                        problem = self._depends(package, extras, at, waiting, seen) or problem
             if first is None and problem is not None:
                 first = problem if problem.place is not None else replace(problem, at=at)
         return first

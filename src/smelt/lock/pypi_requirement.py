@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 from packaging.markers import InvalidMarker, Marker
@@ -47,6 +48,7 @@ def from_manifest(requirement: PypiRequirement) -> PypiWanted:
     return PypiWanted(requirement.name, describe(requirement), specifier, marker, requirement.extras, requirement)
 
 
+@lru_cache(maxsize=65536)
 def from_text(text: str) -> PypiWanted:
     """A requirement of a locked package (PEP 508, paths allowed). Raises ValueError."""
     try:
