@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from smelt.lock.matching import Matching
 from smelt.lock.platforms import align
 from smelt.lock.reader import read
 from smelt.lock.satisfiability import Checks, check, check_target
-from smelt.lock.walk import Matching
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.matching import RattlerMatcher
 from smelt.workspace.load import load_workspace

@@ -75,11 +75,3 @@ def index_problem(
         return Problem("pypi-indexes", "the lock file does not say which PyPI indexes it was solved with")
     problem = indexes_problem(locked, effective.pypi_options, defaults)
     return Problem("pypi-indexes", problem) if problem is not None else None
-
-
-def left_over(packages: Mapping[str, PypiPackage]) -> Problem | None:
-    """PyPI packages where none is required."""
-    if not packages:
-        return None
-    names = ", ".join(sorted(packages))
-    return Problem("superfluous", f"there are PyPI packages in the lock file that nothing requires: {names}")

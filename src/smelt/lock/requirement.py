@@ -69,7 +69,9 @@ def parse_requirement(text: str) -> Requirement:
 def from_spec(name: str, spec: CondaSpec) -> Requirement:
     """The requirement of a manifest entry; for a source, what it asks of the package's metadata."""
     core = replace(spec, extras=(), when=None, inline_package=None)
-    simple = core == CondaSpec(version=spec.version, build=spec.build, location=spec.location)
+    # rattler does not look at the channel and the subdir of a record; whether they are right `Walk` says
+    plain = replace(core, channel=None, subdir=None)
+    simple = plain == CondaSpec(version=spec.version, build=spec.build, location=spec.location)
     version = (spec.version or "*").replace(" ", "")
     return Requirement(
         name.lower(),

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from smelt.lock.cutoffs import Meaning, cutoff_problem
 from smelt.lock.matcher import Matcher
+from smelt.lock.matching import Matching
 from smelt.lock.model import Lock, LockedEnvironment, LockedPackage, PypiPackage, SourcePackage
 from smelt.lock.options import DEFAULTS, solve_options
 from smelt.lock.platforms import align, find_row, identity, listed, locked_identity, locked_row
-from smelt.lock.pypi import LocalMetadata
-from smelt.lock.pypi_check import index_problem, left_over, walk_pypi
-from smelt.lock.walk import Matching, Problem, Walk
+from smelt.lock.walk import Problem, Walk
 from smelt.manifest.positions import KeyPath
 from smelt.text import Place
 from smelt.types import CondaRecord
 from smelt.workspace.model import EffectiveEnvironment, Workspace, WorkspacePlatform
 from smelt.workspace.pypi import group_options
+
+if TYPE_CHECKING:
+    from smelt.lock.pypi import LocalMetadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,7 @@ class Checks:
     """
 
     matcher: Matcher
-    cutoff: Callable[[str], datetime | timedelta]
+    cutoff: Meaning
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     source_digests: Mapping[str, str] | None = None
     source_records: Mapping[str, CondaRecord] = field(default_factory=lambda: MappingProxyType({}))
@@ -124,9 +128,9 @@ def check_target(
     problem = (
         _channel_problem(locked, channels if channels is not None else effective.channels)
         or _platform_problem(lock, locked, effective.platform)
-        or index_problem(lock, locked, effective, checks.default_indexes)
+        or _index_problem(lock, locked, effective, checks)
         or _option_problem(locked, effective)
-        or _cutoff_problem(lock, locked, effective, checks)
+        or cutoff_problem(lock, locked, effective, checks.cutoff, checks.now)
     )
     if problem is not None:
         whole = problem.code != "exclude-newer" and problem.code != "platform-definition"
@@ -262,53 +266,14 @@ def _option_problem(locked: LockedEnvironment, effective: EffectiveEnvironment) 
     return None
 
 
-def _cutoff_problem(
+def _index_problem(
     lock: Lock, locked: LockedEnvironment, effective: EffectiveEnvironment, checks: Checks
 ) -> Problem | None:
-    cutoffs = _Cutoffs(effective, checks)
-    if not cutoffs.any:
+    if not effective.pypi_requirements:
         return None
-    row = locked_row(lock, locked, effective.platform)
-    for reference in locked.packages[row] if row is not None else ():
-        package = lock.packages[reference]
-        if not isinstance(package, CondaRecord) or package.timestamp is None:
-            continue
-        limit = cutoffs.of(package)
-        if limit is not None and package.timestamp > limit.timestamp() * 1000:
-            made = datetime.fromtimestamp(package.timestamp / 1000, tz=UTC)
-            return Problem(
-                "exclude-newer",
-                f"the locked package '{package.name}' is of {_moment(made)}, "
-                f"which is newer than the cut-off {_moment(limit)}",
-            )
-    return None
+    from smelt.lock.pypi_check import index_problem  # packaging takes 20 ms, and many workspaces are of conda alone
 
-
-class _Cutoffs:
-    """The cut-off date of each package: its own, else that of its channel, else that of the environment."""
-
-    def __init__(self, effective: EffectiveEnvironment, checks: Checks) -> None:
-        def moment(text: str) -> datetime:
-            meaning = checks.cutoff(text)
-            return checks.now - meaning if isinstance(meaning, timedelta) else meaning
-
-        self._all = moment(effective.exclude_newer) if effective.exclude_newer is not None else None
-        self._packages = {name.lower(): moment(text) for name, text in effective.package_cutoffs.items()}
-        self._channels = {url.rstrip("/"): moment(text) for url, text in effective.channel_cutoffs.items()}
-
-    @property
-    def any(self) -> bool:
-        return self._all is not None or bool(self._packages) or bool(self._channels)
-
-    def of(self, package: CondaRecord) -> datetime | None:
-        own = self._packages.get(package.name.lower())
-        if own is None and package.channel is not None:
-            own = self._channels.get(package.channel.rstrip("/"))
-        return own if own is not None else self._all
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return index_problem(lock, locked, effective, checks.default_indexes)
 
 
 def _package_problem(
@@ -337,13 +302,23 @@ def _package_problem(
         return walk.sources_changed(checks.source_digests, checks.source_differences)
 
     if not effective.pypi_requirements:
-        return walk.left_over() or left_over(pypi) or sources_changed()
+        return walk.left_over() or _unasked(pypi) or sources_changed()
+    from smelt.lock.pypi_check import walk_pypi
+
     pypi_walk, problem = walk_pypi(
         effective, lock, conda, tuple(pypi.values()), walk, (checks.root, checks.local_metadata)
     )
     for name in pypi_walk.conda_used:
         use.by_pypi.setdefault(name, effective.environment.name)
     return walk.left_over() or problem or pypi_walk.left_over() or sources_changed()
+
+
+def _unasked(packages: Mapping[str, PypiPackage]) -> Problem | None:
+    """PyPI packages where none is required."""
+    if not packages:
+        return None
+    names = ", ".join(sorted(packages))
+    return Problem("superfluous", f"there are PyPI packages in the lock file that nothing requires: {names}")
 
 
 def _conda_for_pypi(workspace: Workspace, uses: Mapping[tuple[str, str], PypiUse]) -> list[Mismatch]:

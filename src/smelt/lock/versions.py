@@ -13,11 +13,15 @@ from collections.abc import Callable
 from functools import lru_cache
 
 _SPEC = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*)(?:\s*([<>=!~*0-9][^\s\[\]()]*)(?:\s+([A-Za-z0-9_.*]+))?)?")
-_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_BOUND = re.compile(r"(>=|<=|==|!=|>|<)?([0-9]+(?:\.[0-9]+)*)(\.\*|\.?(?:a|alpha|b|beta|rc|dev)[0-9]*)?")
-_EXACT = re.compile(r"(?:==)?([0-9][A-Za-z0-9_.+!]*)")
+_NUMBERS = re.compile(r"(?:([0-9]+)!)?([0-9]+(?:\.[0-9]+)*)(\.post[0-9]*)?")
+_BOUND = re.compile(r"(>=|<=|==|!=|>|<)?((?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*)(\.\*|\.?(?:a|alpha|b|beta|rc|dev)[0-9]*)?")
+_TEXT = re.compile(r"(>=|<=|==|!=|>|<)?([0-9][A-Za-z0-9_.+!]*)")
+_WITH_EQUAL = frozenset((">=", "<=", "=="))
 
 Numbers = tuple[int, ...]
+"""The epoch and the numbers of a version; with ``_POST`` at the end what has a post-release part."""
+
+_POST = -1
 Bound = Callable[[str, Numbers | None], bool | None]
 
 
@@ -87,23 +91,38 @@ def quick_match(spec: str) -> QuickMatch | None:
 
 def _bound(text: str) -> Bound | None:
     found = _BOUND.fullmatch(text)
-    if found is None or (found.group(1) in (None, "==") and found.group(3) not in (None, ".*")):
-        exact = _EXACT.fullmatch(text)
-        if exact is None:
+    if found is None or (found.group(3) not in (None, ".*") and found.group(1) not in ("<", ">=")):
+        same = _TEXT.fullmatch(text)
+        if same is None:
             return None
-        # Equal text is an equal version; whether other text is one too is for rattler to say.
-        whole = exact.group(1)
-        return lambda version, numbers: True if version == whole else None
+        # Equal text is an equal version; how other text compares is for rattler to say.
+        whole, equal = same.group(2), (same.group(1) or "==") in _WITH_EQUAL
+        return lambda version, numbers: equal if version == whole else None
     sign, number, suffix = found.groups()
-    given = tuple(map(int, number.split(".")))
-    if suffix == ".*":
-        return _starts_with(given) if sign is None else None
-    if suffix is not None and sign not in ("<", ">="):
+    given = _numbers(number)
+    if given is None or (suffix == ".*" and sign is not None):
         return None
+    if suffix == ".*":
+        return _starts_with(given)
     # A version of numbers is below ``2.0a0`` (``rc1``, ``.dev0``) exactly where it is below ``2.0``.
-    compare = _COMPARE[sign or "=="]
+    return _compared(_COMPARE[sign or "=="], given)
+
+
+def _compared(compare: Callable[[Numbers, Numbers], bool], given: Numbers) -> Bound:
     limit = _stripped(given)
-    return lambda version, numbers: compare(_stripped(numbers), limit) if numbers is not None else None
+
+    def bound(version: str, numbers: Numbers | None) -> bool | None:
+        if numbers is None:
+            return None
+        if numbers[-1] != _POST:
+            return compare(_stripped(numbers), limit)
+        # ``1.2.post1`` comes after all that starts with ``1.2``, but its text may hold surprises: where the numbers
+        # before it do not decide, rattler does
+        head = numbers[:-1]
+        other = (given + (0,) * len(head))[: len(head)]
+        return compare(head, other) if head != other else None
+
+    return bound
 
 
 _COMPARE: dict[str, Callable[[Numbers, Numbers], bool]] = {
@@ -118,9 +137,11 @@ _COMPARE: dict[str, Callable[[Numbers, Numbers], bool]] = {
 
 def _starts_with(prefix: Numbers) -> Bound:
     # Whether ``1`` starts with ``1.0`` is for rattler to say.
-    return lambda version, numbers: (
-        numbers[: len(prefix)] == prefix if numbers is not None and len(numbers) >= len(prefix) else None
-    )
+    def bound(version: str, numbers: Numbers | None) -> bool | None:
+        length = len(numbers) - (numbers[-1] == _POST) if numbers is not None else 0
+        return numbers[: len(prefix)] == prefix if numbers is not None and length >= len(prefix) else None
+
+    return bound
 
 
 def _stripped(numbers: Numbers) -> Numbers:
@@ -133,4 +154,8 @@ def _stripped(numbers: Numbers) -> Numbers:
 
 @lru_cache(maxsize=65536)
 def _numbers(version: str) -> Numbers | None:
-    return tuple(map(int, version.split("."))) if _NUMBERS.fullmatch(version) else None
+    found = _NUMBERS.fullmatch(version)
+    if found is None:
+        return None
+    epoch, numbers, post = found.groups()
+    return (int(epoch or 0), *map(int, numbers.split(".")), *((_POST,) if post else ()))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from smelt.lock.matcher import Matcher
-from smelt.lock.model import Lock, SourceLock, SourcePackage
-from smelt.lock.requirement import Both, Condition, Requirement, describe, from_spec, parse_requirement
+from smelt.lock.matching import LockedConda, Matching
+from smelt.lock.model import Lock, SourcePackage
+from smelt.lock.requirement import Both, Condition, Requirement, describe, from_spec
 from smelt.lock.sources import folder_of, source_mismatch
 from smelt.manifest.positions import KeyPath
 from smelt.text import Place
-from smelt.types import CondaRecord, SourceLocation, VirtualPackage
+from smelt.types import CondaRecord, CondaSpec, SourceLocation, VirtualPackage
+from smelt.workspace.channel import channel_url, is_path
 from smelt.workspace.model import Dependency
-
-LockedConda = CondaRecord | SourcePackage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,94 +27,6 @@ class Problem:
     at: KeyPath = ()
 
 
-class Matching:
-    """The matcher with what it has answered before: one for all environments of a check."""
-
-    def __init__(self, matcher: Matcher) -> None:
-        self._matcher = matcher
-        # Records and packages are frozen and kept alive here, so their identity can stand for them.
-        self._answers: dict[tuple[str, int], tuple[bool, CondaRecord]] = {}
-        self._fitting: set[tuple[str, int]] = set()
-        self._parsed: dict[str, Requirement] = {}
-        self._depends: dict[int, tuple[LockedConda, tuple[Requirement, ...]]] = {}
-        self._sources: dict[int, tuple[SourcePackage, CondaRecord | None]] = {}
-
-    def parse(self, text: str) -> Requirement:
-        """A requirement in MatchSpec text. Raises ValueError."""
-        known = self._parsed.get(text)
-        if known is None:
-            known = self._parsed[text] = parse_requirement(text)
-        return known
-
-    def depends(self, package: LockedConda) -> tuple[Requirement, ...]:
-        """The requirements of a package, without its extras. Raises ValueError."""
-        known = self._depends.get(id(package))
-        if known is None:
-            known = self._depends[id(package)] = (package, tuple(map(self.parse, package.depends)))
-        return known[1]
-
-    def known_to_fit(self, requirement: Requirement, record: LockedConda | None) -> bool:
-        """Whether ``record`` is a binary of which ``matches`` has said before that it satisfies ``requirement``."""
-        return (requirement.text, id(record)) in self._fitting
-
-    def matches(self, requirement: Requirement, record: CondaRecord) -> bool:
-        """Whether a record satisfies a requirement."""
-        key = (requirement.text, id(record))
-        known = self._answers.get(key)
-        if known is None:
-            quick = requirement.quick.matches(record.version, record.build) if requirement.quick is not None else None
-            if quick is None:
-                quick = self._matcher.matches(requirement.text, record)
-            known = self._answers[key] = (quick and record.name.lower() == requirement.name, record)
-            if known[0]:
-                self._fitting.add(key)
-        return known[0]
-
-    def matches_virtual(self, requirement: Requirement, package: VirtualPackage) -> bool:
-        """Whether a virtual package satisfies a requirement."""
-        if package.name != requirement.name:
-            return False
-        quick = requirement.quick.matches(package.version, package.build) if requirement.quick is not None else None
-        return quick if quick is not None else self._matcher.matches_virtual(requirement.text, package)
-
-    def source_record(
-        self, package: SourcePackage, own: SourceLock | None, now: CondaRecord | None
-    ) -> CondaRecord | None:
-        """A source package as a record to match against; None where its version is not known."""
-        known = self._sources.get(id(package))
-        if known is None:
-            known = self._sources[id(package)] = (package, now or _as_record(package, own))
-        return known[1]
-
-
-def _as_record(package: SourcePackage, own: SourceLock | None) -> CondaRecord | None:
-    version, build, number, subdir, noarch = (
-        (own.version, own.build, own.build_number, own.subdir, own.noarch)
-        if own is not None
-        else (package.version, package.build, package.build_number, package.subdir, package.noarch)
-    )
-    if version is None or subdir is None:
-        return None
-    return CondaRecord(
-        name=package.name,
-        version=version,
-        build=build,
-        build_number=number,
-        subdir=subdir,
-        noarch=noarch,
-        url=f"source:{package.name}",
-        file_name=f"{package.name}-{version}-{build}.conda",
-        channel=None,
-        depends=package.depends,
-        constrains=package.constrains,
-        flags=package.flags,
-        track_features=package.track_features,
-        features=package.features,
-        license=package.license,
-        purls=package.purls if package.purls is not None else (),
-    )
-
-
 def _origin(package: LockedConda | None) -> str:
     """Who requires something, in messages; None is the environment itself."""
     if package is None:
@@ -124,6 +36,25 @@ def _origin(package: LockedConda | None) -> str:
 
 def _unsatisfied(text: str, origin: str) -> Problem:
     return Problem("unsatisfied", f"the requirement '{text}' could not be satisfied (required by '{origin}')")
+
+
+def _elsewhere(spec: CondaSpec, package: LockedConda | None) -> Problem | None:
+    """A binary from another channel or for another subdir than the manifest asks for: no matcher looks at those."""
+    if not isinstance(package, CondaRecord):
+        return None
+    if spec.subdir is not None and package.subdir != spec.subdir:
+        return Problem(
+            "other-subdir", f"the locked package '{package}' is of subdir {package.subdir}, {spec.subdir} is asked for"
+        )
+    # very old locks name channels without an address, and a path would have to be known from where it is seen
+    if spec.channel is None or is_path(spec.channel) or package.channel is None or "://" not in package.channel:
+        return None
+    wanted = channel_url(spec.channel, Path())
+    if wanted.rstrip("/") == package.channel.rstrip("/"):
+        return None
+    return Problem(
+        "other-channel", f"the locked package '{package}' is from {package.channel}, the channel asked for is {wanted}"
+    )
 
 
 def _solver_view(package: VirtualPackage) -> VirtualPackage:
@@ -184,7 +115,7 @@ class Walk:
             problem = (
                 self._need_source(requirement, spec.location, ".", text, _origin(None))
                 if spec.location is not None
-                else self._need(requirement, text, None)
+                else self._need(requirement, text, None) or _elsewhere(spec, self._conda.get(requirement.name))
             )
             if problem is not None:
                 return Problem(problem.code, problem.reason, dependency.place)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from smelt.lock.model import Lock
 from smelt.lock.satisfiability import Checks, Mismatch
 from smelt.lock.satisfiability import check as check_lock
 from smelt.manifest.document import Document, read_document
 from smelt.manifest.positions import KeyPath
-from smelt.resolve.dev import with_dev
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.sources import LockedSources
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.matching import RattlerMatcher
-from smelt.solve.pypi_input import absolute
-from smelt.solve.pypi_project import read_project
-from smelt.solve.pypi_uv import default_indexes
 from smelt.text import Place
 from smelt.workspace.model import Workspace
+
+if TYPE_CHECKING:
+    from smelt.lock.pypi import LocalMetadata
 
 
 def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None = None) -> tuple[Mismatch, ...]:
@@ -31,7 +34,10 @@ def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None 
             for name, platform in workspace.effective
         )
     loader = loader or PackageLoader(workspace, lock)
-    workspace = with_dev(workspace, loader)
+    if any(effective.dev for effective in workspace.effective.values()):
+        from smelt.resolve.dev import with_dev
+
+        workspace = with_dev(workspace, loader)
     sources = LockedSources(workspace, lock, loader)
     matcher = RattlerMatcher()
     locked = [pair for pair in workspace.effective if lock.packages_of(*pair) is not None]
@@ -51,8 +57,24 @@ def check(workspace: Workspace, lock: Lock | None, loader: PackageLoader | None 
         source_digests=today.digests,
         source_records=today.records,
         source_differences=today.differences,
-        default_indexes=default_indexes,
-        local_metadata=lambda location: read_project(absolute(location, workspace.root)),
+        default_indexes=_default_indexes,
+        local_metadata=lambda location: _local_metadata(location, workspace.root),
         place=place,
     )
     return check_lock(workspace, lock, checks)
+
+
+# What only locks with PyPI packages need is imported by them.
+
+
+def _default_indexes() -> Sequence[str]:
+    from smelt.solve.pypi_uv import default_indexes
+
+    return default_indexes()
+
+
+def _local_metadata(location: str, root: Path) -> LocalMetadata | None:
+    from smelt.solve.pypi_input import absolute
+    from smelt.solve.pypi_project import read_project
+
+    return read_project(absolute(location, root))

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from smelt.resolve.groups import Pair, context_of, members_of
 from smelt.resolve.model import SourceRequirement
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.pins import inner_location
-from smelt.resolve.workspace import Pair, context_of, members_of
 from smelt.solve.matching import RattlerMatcher
 from smelt.solve.specification import parse_spec
 from smelt.source.model import RenderedVariant

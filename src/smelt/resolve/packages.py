@@ -18,7 +18,6 @@ from smelt.resolve.pins import SourcePins, inner_location, location_text
 from smelt.source import stats
 from smelt.source.fetch import checkout, pin
 from smelt.source.model import Checkout, RenderedVariant, RenderRequest
-from smelt.source.render import render
 from smelt.types import SourceLocation
 from smelt.workspace.discovery import manifest_in
 from smelt.workspace.load import load_package, load_workspace
@@ -92,6 +91,8 @@ class PackageLoader:
         with self._busy:
             found = self._rendered.get(key)
             if found is None:
+                from smelt.source.render import render  # a workspace without source packages does without
+
                 variants = render(
                     RenderRequest(
                         package=loaded.package,

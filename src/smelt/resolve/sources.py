@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from smelt.errors import LockOutdatedError
 from smelt.lock.model import Lock, Reference, SourcePackage
+from smelt.resolve.groups import Pair, context_of, members_of, source_requirements
 from smelt.resolve.model import Context, SourceRequirement, variant_record
 from smelt.resolve.packages import LoadedPackage, PackageLoader
 from smelt.resolve.pins import SourcePins
 from smelt.resolve.unrecorded import Matches, difference
-from smelt.resolve.workspace import Pair, context_of, members_of, source_requirements
 from smelt.source.model import FinalMetadata, RenderedVariant
 from smelt.types import CondaRecord
 from smelt.workspace.model import Workspace

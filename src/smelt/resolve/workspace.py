@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from smelt.config.network import Network
 from smelt.errors import ErrorGroup, Label, ManifestError, SmeltError, SolveError
 from smelt.lock.model import Lock
+from smelt.resolve.groups import Pair, context_of, solve_groups, source_requirements
 from smelt.resolve.locked import LockBuilder
-from smelt.resolve.model import Context, Goal, ResolveReporter, Solution, SourceRequirement
+from smelt.resolve.model import Goal, ResolveReporter, Solution
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.previous import LockedInputs
 from smelt.resolve.purls import PurlMapper
@@ -19,8 +20,6 @@ from smelt.resolve.solution import SourceSolver
 from smelt.solve.conda import CondaSolver, match_spec
 from smelt.types import CondaRecord, spec_name
 from smelt.workspace.model import Dependency, EffectiveEnvironment, Workspace
-
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,21 +103,6 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     return builder.finish()
 
 
-def solve_groups(workspace: Workspace) -> list[tuple[str, ...]]:
-    """The environments by what is solved together: each solve group, and each environment without one."""
-    groups: dict[str, list[str]] = {}
-    for name, environment in workspace.environments.items():
-        group = f"group {environment.solve_group}" if environment.solve_group else f"environment {name}"
-        groups.setdefault(group, []).append(name)
-    return [tuple(names) for names in groups.values()]
-
-
-def members_of(workspace: Workspace, pair: Pair) -> tuple[EffectiveEnvironment, ...]:
-    """The environments that are solved together with ``pair``, itself included, on its platform."""
-    group = next(names for names in solve_groups(workspace) if pair[0] in names)
-    return tuple(workspace.effective[name, pair[1]] for name in group if (name, pair[1]) in workspace.effective)
-
-
 def _part(solution: Solution, member: EffectiveEnvironment, workspace: Workspace) -> Solution:
     """What of the solution of a solve group one of its environments needs."""
     conda, pypi = part_of(solution, member, workspace.root)
@@ -159,49 +143,6 @@ async def _solve(
         reporter.infeasible(name, platform.name, variant)
     reporter.solved(name, platform.name, len(solution.records) + len(solution.pypi))
     return solution
-
-
-def context_of(workspace: Workspace, members: Sequence[EffectiveEnvironment]) -> Context:
-    """What the solves for environments that are solved together share. Raises ManifestError for two profiles."""
-    first = members[0]
-    profiles = {member.profile.name if member.profile else None for member in members}
-    if len(profiles) > 1:
-        names = ", ".join(sorted(f"`{profile}`" if profile else "none" for profile in profiles))
-        raise ManifestError(
-            f"the environments of solve group `{first.environment.solve_group}` have different profiles: {names}",
-            code="manifest-profile-conflict",
-            help="give environments with different profiles different solve groups",
-        )
-    variants: dict[str, tuple[str, ...]] = {}
-    for member in members:
-        variants.update({key: tuple(values) for key, values in member.variants.items()})
-    return Context(
-        channels=tuple(dict.fromkeys(channel for member in members for channel in member.channels)),
-        subdir=first.platform.subdir,
-        virtual_packages=first.platform.virtual_packages,
-        channel_priority=first.channel_priority,
-        strategy=first.solve_strategy,
-        exclude_newer=first.exclude_newer,
-        variants=tuple(sorted(variants.items())),
-        zip_keys=first.zip_keys,
-        profile=first.profile,
-        variant_constraints=workspace.variant_constraints,
-        channel_cutoffs=tuple(sorted(first.channel_cutoffs.items())),
-        package_cutoffs=tuple(sorted(first.package_cutoffs.items())),
-    )
-
-
-def source_requirements(workspace: Workspace, dependencies: Sequence[Dependency]) -> tuple[SourceRequirement, ...]:
-    """The source packages among the dependencies of an environment."""
-    found: dict[tuple[str, str], SourceRequirement] = {}
-    for dependency in dependencies:
-        location = dependency.spec.location
-        if location is not None:
-            requirement = SourceRequirement(
-                name=dependency.name, location=location, base=workspace.root, inline=dependency.package
-            )
-            found[requirement.name, requirement.identity] = requirement
-    return tuple(found.values())
 
 
 def prune(solution: Solution, roots: Sequence[str]) -> Solution:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from smelt.solve.conda import match_spec, to_generic
-from smelt.solve.records import to_rattler
 from smelt.types import CondaRecord, VirtualPackage
 
 
@@ -15,10 +13,12 @@ class RattlerMatcher:
 
     def __init__(self) -> None:
         self._records: dict[int, tuple[CondaRecord, Any]] = {}
-        self._spec = lru_cache(maxsize=None)(match_spec)
+        self._spec = lru_cache(maxsize=None)(_parsed)
 
     def matches(self, spec: str, record: CondaRecord) -> bool:
         """Whether ``record`` satisfies ``spec``. Raises SolveError (``invalid-spec``)."""
+        from smelt.solve.records import to_rattler
+
         held = self._records.get(id(record))
         if held is None:
             held = (record, to_rattler(record))
@@ -27,6 +27,9 @@ class RattlerMatcher:
 
     def matches_virtual(self, spec: str, package: VirtualPackage) -> bool:
         """Whether a virtual package satisfies ``spec``. Raises SolveError (``invalid-spec``)."""
+        from smelt.solve.conda import to_generic
+        from smelt.solve.records import to_rattler
+
         generic = to_generic(package)
         record = CondaRecord(
             name=package.name,
@@ -39,3 +42,9 @@ class RattlerMatcher:
             channel=None,
         )
         return bool(self._spec(spec).matches(to_rattler(record)))
+
+
+def _parsed(text: str) -> Any:
+    from smelt.solve.conda import match_spec  # most locks are checked without rattler
+
+    return match_spec(text)
