@@ -154,13 +154,19 @@ class Workspace:
 
     def check(self, lock: Lock | None) -> tuple[Mismatch, ...]:
         """Why ``lock`` does not fit, the first reason of each environment × platform; empty if it fits."""
-        from smelt.resolve.check import check
+        from smelt.resolve.check import check, has_sources
+
+        if lock is None or not has_sources(self.model, lock):
+            mismatches = check(self.model, lock)
+            if lock is not None and not mismatches:
+                self._remember_fit(project_stamps(lock, self.model.root))
+            return mismatches
         from smelt.resolve.packages import PackageLoader
         from smelt.resolve.unrecorded import unrecorded
 
         loader = PackageLoader(self.model, lock, network=self.network)
         mismatches = check(self.model, lock, loader)
-        if lock is not None and not mismatches and not unrecorded(lock):
+        if not mismatches and not unrecorded(lock):
             self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
         return mismatches
 
