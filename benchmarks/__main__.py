@@ -14,6 +14,7 @@ NAMES = (
     "noop",
     "sources",
     "warm_run",
+    "lock_check",
     "lock_load",
     "install_overhead",
     "build_overhead",
