@@ -15,6 +15,7 @@ NAMES = (
     "sources",
     "warm_run",
     "large",
+    "lock_check",
     "lock_load",
     "install_overhead",
     "sharing",

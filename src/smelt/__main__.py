@@ -1,6 +1,6 @@
 """``python -m smelt`` and the ``smelt`` command.
 
-The warm path of ``smelt run`` is decided here before anything else is imported.
+The warm paths of ``smelt run`` and ``smelt lock`` are decided here before anything else is imported.
 """
 
 import sys
@@ -12,6 +12,10 @@ def main() -> None:
         from smelt.tasks.warm import try_warm
 
         try_warm(sys.argv[1:])
+    elif sys.argv[1:2] == ["lock"]:
+        from smelt.cli.warm_lock import try_lock
+
+        try_lock(sys.argv[1:])
     from smelt.cli.main import run
 
     run(sys.argv[1:])

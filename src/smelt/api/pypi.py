@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 def project_stamps(lock: Lock | None, root: Path) -> dict[str, tuple[int, ...] | None]:
-    """The stamps of what local Python projects in ``lock`` are read from."""
-    folders = _local_folders(lock, root)
-    if not folders:
+    """The stamps of what the PyPI part of a check is read from: local Python projects, and uv's configuration."""
+    if lock is None or not any(reference.kind == "pypi" for reference in lock.packages):
         return {}
     from smelt.solve.pypi_project import project_files
+    from smelt.solve.pypi_uv import configuration_files
 
-    return stamps(path for folder in folders for path in project_files(folder))
+    files = [path for folder in _local_folders(lock, root) for path in project_files(folder)]
+    return stamps([*files, *configuration_files()])
 
 
 def _local_folders(lock: Lock | None, root: Path) -> list[Path]:

@@ -41,10 +41,10 @@ def unchanged(
     return names
 
 
-def lock_fits(manifest_path: Path | None) -> bool:
-    """Whether the lock file is certain to fit: it did, and nothing that this rested on has changed."""
+def lock_fits(manifest_path: Path | None) -> KnownState | None:
+    """What the lock file was found to fit, if nothing of that has changed; None where that is not certain."""
     found = _known(manifest_path, "fit")
-    return found is not None and not found[1].warned and found[1].holds()
+    return found[1] if found is not None and not found[1].warned and found[1].holds() else None
 
 
 def _known(manifest_path: Path | None, name: RecordName = "state") -> tuple[Path, KnownState] | None:

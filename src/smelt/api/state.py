@@ -61,12 +61,12 @@ def _path(state_folder: Path, name: RecordName) -> Path:
 
 
 def _identity(platform: str) -> list[str]:
-    # what overrides the virtual packages of the machine decides whether an environment can run here, and these
-    # variables say which settings are in force
+    # what overrides the virtual packages of the machine decides whether an environment can run here, these
+    # variables say which settings are in force, and uv's which index is the default
     variables = sorted(
         f"{k}={v}"
         for k, v in os.environ.items()
-        if k.startswith(("CONDA_OVERRIDE_", "PIXI_BUILD_BACKEND_OVERRIDE")) or k in _SETTINGS_VARIABLES
+        if k.startswith(("CONDA_OVERRIDE_", "PIXI_BUILD_BACKEND_OVERRIDE", "UV_")) or k in _SETTINGS_VARIABLES
     )
     return [__version__, sys.version, sys.prefix, platform, *variables]
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from smelt.api.installing import Installed, InstallOptions, install_environments, known_installed
 from smelt.api.on_demand import load_model, script_model
+from smelt.api.outdated import outdated
 from smelt.api.platforms import effective_for, environment_named, platform_for, require_locked
 from smelt.api.pypi import project_stamps, python_provider
 from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, steady_stamps, write_known
-from smelt.errors import InstallError, Label, LockError, LockOutdatedError
+from smelt.errors import InstallError, LockError
 from smelt.fs import hold
 from smelt.install.state import read_state, watched_paths
 from smelt.source.stats import racy
@@ -168,13 +169,19 @@ class Workspace:
 
         ``remember``: for later calls, where it fits; for what is in the lock file only.
         """
-        from smelt.resolve.check import check
+        from smelt.resolve.check import check, has_sources
+
+        if lock is None or not has_sources(self.model, lock):
+            mismatches = check(self.model, lock)
+            if remember and lock is not None and not mismatches:
+                self._remember_fit(project_stamps(lock, self.model.root))
+            return mismatches
         from smelt.resolve.packages import PackageLoader
         from smelt.resolve.unrecorded import unrecorded
 
         loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
         mismatches = check(self.model, lock, loader)
-        if remember and lock is not None and not mismatches and not unrecorded(lock):
+        if remember and not mismatches and not unrecorded(lock):
             self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
         return mismatches
 
@@ -193,6 +200,17 @@ class Workspace:
         # only a courtesy to the next call: a workspace may lie where nothing can be written
         with suppress(OSError):
             write_known(self.model.state_folder, current_platform(), known, "fit")
+
+    def known_fit(self) -> Mapping[str, tuple[int, ...] | None] | None:
+        """Every file that the last check rested on, as it was when it was read; None if that says nothing any more.
+
+        None too where more than files decides whether the lock fits, and where a file may have changed since.
+        """
+        known = read_known(self.model.state_folder, current_platform(), "fit")
+        if known is None or known.manifest != str(self.model.manifest_path) or not known.holds():
+            return None
+        settings = self.settings_stamps()
+        return {**known.files, **settings} if settings is not None else None
 
     def lock(
         self,
@@ -413,31 +431,6 @@ class Workspace:
                     "whether its file system is mounted read-only",
                 ) from error
             yield
-
-
-def outdated(mismatches: Sequence[Mismatch]) -> LockOutdatedError:
-    """The error that says which environments do not fit the lock, and why: each reason once, with its place."""
-    first, *others = mismatches
-    reasons: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for each in others:
-        place = str(each.place) if each.place is not None else ""
-        reasons.setdefault((each.reason, place), {}).setdefault(each.environment, []).append(each.platform or "")
-    notes: list[str] = []
-    for (reason, place), where in reasons.items():
-        listed = "; ".join(f"environment '{name}'" + _on(platforms) for name, platforms in where.items())
-        same = reason == first.reason and place == (str(first.place) if first.place is not None else "")
-        notes.append(f"{listed}: the same" if same else f"{listed}: {reason}" + (f" ({place})" if place else ""))
-    return LockOutdatedError(
-        f"the lock file does not fit: {first}",
-        labels=[Label(place=first.place)] if first.place is not None else [],
-        notes=notes,
-        help="run `smelt lock` to update it",
-    )
-
-
-def _on(platforms: Sequence[str]) -> str:
-    named = ", ".join(filter(None, platforms))
-    return f" on {named}" if named else ""
 
 
 def _run(coroutine: Coroutine[object, object, T]) -> T:

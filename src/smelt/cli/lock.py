@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smelt.api.quick import lock_fits
-from smelt.cli.options import add_workspace, load
+from smelt.cli import warm_lock
+from smelt.cli.options import add_workspace, load, show_warnings
 from smelt.cli.settings import add_settings
 from smelt.cli.terminal import Terminal
 from smelt.text import shown_path
 
 if TYPE_CHECKING:
-    from smelt.api.workspace import LockResult
+    from smelt.api.workspace import LockResult, Workspace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +33,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Solve the workspace and write its lock."""
-    if not (arguments.json or arguments.dry_run or arguments.script) and lock_fits(arguments.manifest_path):
-        _say_fit(terminal, check=arguments.check)
-        return 0
+    if not (arguments.json or arguments.dry_run or arguments.script):
+        known = lock_fits(arguments.manifest_path)
+        if known is not None:
+            _say_fit(terminal, check=arguments.check)
+            _remember(Path(known.manifest), known.files, None, check=arguments.check)
+            return 0
     workspace = load(arguments, terminal, lock_script=True)
     if arguments.check:
-        from smelt.api.workspace import outdated
+        from smelt.api.outdated import outdated
         from smelt.errors import LockError
 
         lock = workspace.read_lock()
@@ -47,8 +55,12 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         if mismatches:
             raise outdated(mismatches)
         _say_fit(terminal, check=True)
+        _remember_fit(workspace, check=True)
         return 0
-    return show(workspace.lock(dry_run=arguments.dry_run), arguments, terminal)
+    result = workspace.lock(dry_run=arguments.dry_run)
+    if not (result.written or result.difference):
+        _remember_fit(workspace, check=False)
+    return show(result, arguments, terminal)
 
 
 def show(result: LockResult, arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -70,3 +82,28 @@ def show(result: LockResult, arguments: argparse.Namespace, terminal: Terminal) 
 def _say_fit(terminal: Terminal, *, check: bool) -> None:
     text = "✔ the lock file fits the manifest" if check else "✔ pixi.lock was up to date"
     terminal.note(terminal.style(text, "green", err=True))
+
+
+def _remember_fit(workspace: Workspace, *, check: bool) -> None:
+    files = workspace.known_fit()
+    if files is not None:
+        _remember(workspace.model.manifest_path, files, workspace, check=check)
+
+
+def _remember(
+    manifest: Path, files: Mapping[str, tuple[int, ...] | None], workspace: Workspace | None, *, check: bool
+) -> None:
+    """What ``smelt.cli.warm_lock`` says the next time. ``workspace``: None for one without warnings."""
+    from io import StringIO
+
+    said: list[str] = []
+    for color in ("never", "always"):
+        text = StringIO()
+        terminal = Terminal(out=text, err=text, color=color)
+        if workspace is not None:
+            show_warnings(workspace, terminal)
+        _say_fit(terminal, check=check)
+        said.append(text.getvalue())
+    # only a courtesy to the next call: a workspace may lie where nothing can be written
+    with suppress(OSError, ValueError):
+        warm_lock.write_record(sys.argv[1:], manifest, files, *said)

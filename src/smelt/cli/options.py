@@ -151,11 +151,16 @@ def load(
         script=script or _script(arguments),
         lock_script=lock_script,
     )
+    show_warnings(workspace, terminal)
+    put_into_force(workspace.settings, terminal)
+    return workspace
+
+
+def show_warnings(workspace: Workspace, terminal: Terminal) -> None:
+    """What is wrong with the manifest and the settings without being an error."""
     if workspace.model.warnings:
         from smelt.cli.errors import render_warning
 
         for warning in workspace.model.warnings:
             terminal.note(render_warning(warning, terminal))
     show_problems(workspace.settings, terminal)
-    put_into_force(workspace.settings, terminal)
-    return workspace

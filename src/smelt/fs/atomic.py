@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +18,10 @@ def write_bytes(path: Path, data: bytes) -> None:
     if path.exists() and not path.is_file() and not path.is_dir():
         path.write_bytes(data)  # a device or a pipe, which must never be replaced
         return
+    # what only writing needs is imported by it: most commands only read
+    import platform
+    import tempfile
+
     host = "".join(c if c.isalnum() else "-" for c in platform.node())
     _sweep(path, host)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.{host}.{os.getpid()}.", suffix=".part", dir=path.parent)
@@ -80,6 +81,7 @@ def remove_tree(path: Path) -> None:
         return
     if not path.exists():
         return
+    import shutil
 
     def unlock(function: object, name: str, error: BaseException) -> None:
         if isinstance(error, FileNotFoundError):
@@ -108,6 +110,8 @@ def staging_folder(target: Path) -> Generator[Path]:
     Fill it, then ``replace_folder(staging, target)``. Left-overs of killed processes are named
     ``.<target>.*.part`` and may be removed by anyone who holds the lock of ``target``.
     """
+    import tempfile
+
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     staging.chmod(0o755)
@@ -123,6 +127,8 @@ def replace_folder(staging: Path, target: Path) -> None:
     Not atomic where ``target`` exists (it is moved away first): hold the lock of ``target``.
     """
     if target.exists():
+        import tempfile
+
         old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
         target.replace(old / "old")
         staging.replace(target)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
+
 from smelt.lock.matcher import Matcher
 from smelt.lock.model import SourceLock, SourcePackage
 from smelt.lock.requirement import Requirement, parse_requirement
@@ -17,7 +19,7 @@ class Matching:
         self._matcher = matcher
         # Records and packages are frozen and kept alive here, so their identity can stand for them.
         self._answers: dict[tuple[str, int], tuple[bool, CondaRecord]] = {}
-        self._fitting: set[tuple[str, int]] = set()
+        self._fitting: dict[str, set[int]] = {}
         self._parsed: dict[str, Requirement] = {}
         self._depends: dict[int, tuple[LockedConda, tuple[Requirement, ...]]] = {}
         self._sources: dict[int, tuple[SourcePackage, CondaRecord | None]] = {}
@@ -36,9 +38,10 @@ class Matching:
             known = self._depends[id(package)] = (package, tuple(map(self.parse, package.depends)))
         return known[1]
 
-    def known_to_fit(self, requirement: Requirement, record: LockedConda | None) -> bool:
-        """Whether ``record`` is a binary of which ``matches`` has said before that it satisfies ``requirement``."""
-        return (requirement.text, id(record)) in self._fitting
+    @property
+    def fitting(self) -> Mapping[str, Container[int]]:
+        """MatchSpec text → the ``id`` of each binary of which ``matches`` has said that it satisfies it."""
+        return self._fitting
 
     def matches(self, requirement: Requirement, record: CondaRecord) -> bool:
         """Whether a record satisfies a requirement."""
@@ -50,7 +53,7 @@ class Matching:
                 quick = self._matcher.matches(requirement.text, record)
             known = self._answers[key] = (quick and record.name.lower() == requirement.name, record)
             if known[0]:
-                self._fitting.add(key)
+                self._fitting.setdefault(requirement.text, set()).add(id(record))
         return known[0]
 
     def matches_virtual(self, requirement: Requirement, package: VirtualPackage) -> bool:

@@ -211,7 +211,7 @@ class Walk:
             return Problem("unsatisfied", f"{error} (required by '{_origin(package)}')")
         extras.clear()
         from_source: Mapping[str, SourceLocation] = package.source_depends if isinstance(package, SourcePackage) else {}
-        fits = self._matching.known_to_fit
+        fitting, held, visited = self._matching.fitting, self._conda, self._visited  # this is the loop that takes time
         for requirement in requirements:
             if requirement.condition is not None and not self._holds(requirement.condition):
                 continue
@@ -221,11 +221,11 @@ class Walk:
                 problem = self._need_source(requirement, from_source[needed], base, requirement.text, _origin(package))
                 if problem is not None:
                     return problem
-            elif not fits(requirement, self._conda.get(needed)):
+            elif id(held.get(needed)) not in fitting.get(requirement.text, ()):
                 problem = self._need(requirement, requirement.text, package)
                 if problem is not None:
                     return problem
-            if needed not in self._visited or requirement.extras:
+            if needed not in visited or requirement.extras:
                 if name in self._places:
                     self._places.setdefault(needed, self._places[name])
                 self._visit(requirement, waiting)

@@ -10,10 +10,10 @@ from smelt.build.key import build_key, content_key
 from smelt.build.model import BuildInput, BuildNode, SourceInput
 from smelt.errors import LockOutdatedError
 from smelt.lock.model import Lock, Reference, SourcePackage
+from smelt.resolve.groups import Pair
 from smelt.resolve.model import Candidate, Context, Solution
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.sources import LockedSources
-from smelt.resolve.workspace import Pair
 from smelt.source.model import Checkout, FinalMetadata, RenderedVariant
 from smelt.source.tree import TreeDigest, tree_digest
 from smelt.types import CondaRecord

@@ -108,6 +108,22 @@ def configured_index() -> str:
     return _default_index(plain=False)
 
 
+def configuration_files() -> tuple[Path, ...]:
+    """Where the configuration of uv may be, which can name the default index.
+
+    Source: its page "Configuration files".
+    """
+    environ = os.environ
+    if environ.get("UV_CONFIG_FILE"):
+        return (Path(environ["UV_CONFIG_FILE"]),)
+    if os.name == "nt":
+        folders = [environ.get("APPDATA", ""), environ.get("PROGRAMDATA") or "C:/ProgramData"]
+    else:
+        home = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - may have no home
+        folders = [home, *(environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"), "/etc"]
+    return tuple(Path(folder, "uv", "uv.toml") for folder in folders if folder)
+
+
 @lru_cache(maxsize=8)
 def _asked(variables: tuple[tuple[str, str], ...], plain: bool) -> str:
     return _ask(dict(variables), plain)

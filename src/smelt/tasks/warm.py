@@ -220,7 +220,7 @@ def _start(environ: "dict[str, str]", steps: "tuple[Any, ...]") -> None:
             return
         os.stat(cwd)  # noqa: PTH116 - raises here, before anything is printed
         ready.append((argv, cwd, environment))
-    color = _wants_color()
+    color = wants_color()
     last = len(steps) - 1
     runner = _Runner()
     for index, (plain, colored, output, code, _) in enumerate(steps):
@@ -348,7 +348,7 @@ def _write(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _wants_color() -> bool:
+def wants_color() -> bool:
     """As ``smelt.cli.terminal``, for standard error and no option."""
     environ = os.environ
     if environ.get("NO_COLOR"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -14,6 +13,8 @@ def canonical_json(data: object) -> str:
 
 def sha256_text(text: str) -> str:
     """Hexadecimal sha256 of ``text`` in UTF-8."""
+    import hashlib  # it loads OpenSSL, and many commands need no digest
+
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -24,5 +25,7 @@ def digest_json(data: object) -> str:
 
 def sha256_file(path: Path) -> str:
     """Hexadecimal sha256 of the content of a file. Raises OSError."""
+    import hashlib
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
