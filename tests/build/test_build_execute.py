@@ -224,7 +224,7 @@ def test_a_failing_script(tmp_path: Path) -> None:
         build([one], tmp_path, recorder)
     error = caught.value
     assert error.kind == "build-failed"
-    assert error.message == f"hello 1 {one.variant.build} could not be built"
+    assert error.message == f"failed to build 'hello' 1 {one.variant.build}"
     text = "\n".join(error.notes)
     assert "for the environment default" in text
     assert "target_platform=" in text
@@ -293,7 +293,7 @@ def test_keep_going_builds_what_can_be_built(tmp_path: Path) -> None:
     recorder = Recorder()
     with pytest.raises(ErrorGroup, match="2 of 5 builds failed, 1 not tried") as caught:
         build([*bad, needs_bad, *good], tmp_path, recorder, keep_going=True)
-    assert sorted(error.message.split()[0] for error in caught.value.errors) == ["bad0", "bad1"]
+    assert sorted(error.message.split()[3].strip("'") for error in caught.value.errors) == ["bad0", "bad1"]
     assert {name for kind, name in recorder.events if kind == "finished"} == {"good0", "good1"}
 
 
@@ -302,7 +302,7 @@ def test_a_failure_stops_the_others(tmp_path: Path) -> None:
     slow = script(tmp_path / "slow", "echo $$ > /proc/self/fd/1; sleep 60", name="slow")
     bad = script(tmp_path / "bad", "sleep 0.3; exit 1", name="bad")
     started = time.monotonic()
-    with pytest.raises(BuildError, match=r"^bad 1"):
+    with pytest.raises(BuildError, match=r"failed to build 'bad' 1"):
         build([slow, bad], tmp_path)
     assert time.monotonic() - started < 20
     assert left_in(tmp_path / "work") == []

@@ -90,7 +90,7 @@ def test_verify_repairs(workspace: Path) -> None:
     tool = workspace / ".pixi" / "envs" / "default" / "bin" / "tool"
     text = tool.read_text()
     tool.unlink()
-    tool.write_text("#!/bin/sh\necho broken!!\n")
+    tool.write_text(text.replace("echo", "ohce"))
     assert ok(workspace, "install").stderr == "✔ environment default is up to date\n"
     assert "installed" in ok(workspace, "install", "--verify").stderr
     assert tool.read_text() == text

@@ -264,7 +264,7 @@ x = ["x"]
         f"""\
 building mine 1.5 {{…}}  (x)
 ✘ mine 1.5 {{…}} failed after {{…}} s
-error[build-failed]: mine 1.5 {{…}} could not be built
+error[build-failed]: failed to build 'mine' 1.5 {{…}}
   note: package mine 1.5, build {{…}}
         variant library=1.0, target_platform={SUBDIR}
         for the environment x

@@ -150,11 +150,14 @@ def test_interrupted_during_a_build(slow: Path, number: signal.Signals) -> None:
 def test_interrupted_while_solving_or_waiting(slow: Path) -> None:
     """Before anything is built: the lock is whole or not there."""
     for delay in (0.05, 0.15, 0.3):
+        shutil.rmtree(slow / ".pixi", ignore_errors=True)
         process = start(slow, "lock")
+        while process.poll() is None and not (slow / ".pixi").exists():
+            time.sleep(0.01)
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
-        assert "Error" not in said.replace("KeyboardInterrupt", "")
+        assert "Traceback" not in said
         assert process.returncode in (0, 130, -signal.SIGINT)
         path = slow / "pixi.lock"
         if path.exists():

@@ -178,6 +178,10 @@ class _Builder:
             items = (*node.build_inputs, *node.host_inputs)
             records = [item if isinstance(item, CondaRecord) else inputs[item.key] for item in items]
             _interruptible(self._provide, records, cancellation)
+        if files is None:
+            # the reference's words: scripts look for them
+            name = f"{node.variant.name}-{node.variant.version}-{node.variant.build}"
+            self._reporter.line(node, f"Running build for recipe: {name}")
         folder = self._work_root / _work_name(node)
         placement = Placement(
             folder=folder,

@@ -60,7 +60,7 @@ def build_error(node: BuildNode, failure: WorkerFailure, log: Path) -> BuildErro
     if shown:
         notes.append("\n".join([f"the last {len(shown)} lines of the log:", *shown]))
     return BuildError(
-        f"{node.label} could not be built",
+        f"failed to build '{node.variant.name}' {node.variant.version} {node.variant.build}",
         code="build-failed",
         notes=[*notes, where],
         help=_help([failure.message, *failure.lines]),

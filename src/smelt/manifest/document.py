@@ -33,6 +33,12 @@ class Document:
         """The place of the value at ``path``, found lazily; that of the nearest parent if it is not there."""
         return LazyPlace(self, path, of_key=False)
 
+    def has(self, path: KeyPath) -> bool:
+        """Whether the file says anything at ``path``."""
+        if self._spans is None:
+            self._spans = find_positions(self.source.text)
+        return path in self._spans
+
     def find(self, path: KeyPath, *, of_key: bool) -> tuple[int, int]:
         """Offsets (start, end) of the key or value at ``path`` or of its nearest parent."""
         if self._spans is None:
@@ -67,6 +73,12 @@ class LazyPlace(Place):
     def of_key(self) -> bool:
         """Whether it is the place of a key, and not of its value."""
         return cast("bool", self._of_key)
+
+    def nearby(self, *paths: KeyPath, up: int = 1) -> Place:
+        """The key at the first of ``paths`` that is there, within the table that is ``up`` above this; else this."""
+        document, table = cast("Document", self._document), self.path[:-up]
+        found = next((full for path in paths if document.has(full := (*table, *path))), None)
+        return document.key(found) if found is not None else self
 
     def _place(self) -> Place:
         found = cast("Place | None", self._found)

@@ -16,7 +16,7 @@ from smelt.manifest.document import read_document
 from smelt.resolve.model import Context, SourceRequirement
 from smelt.resolve.pins import SourcePins, inner_location, location_text
 from smelt.source import stats
-from smelt.source.backends.registry import NATIVE
+from smelt.source.backends.registry import NATIVE, plugin_file
 from smelt.source.fetch import checkout, pin
 from smelt.source.model import Checkout, ForeignContext, RenderedVariant, RenderRequest
 from smelt.source.protocol.tool import BackendTools, override_of
@@ -132,7 +132,8 @@ class PackageLoader:
                 self._rendered[key] = found
                 # a program of this machine that stands for a backend may change at any time
                 programs = {each.foreign.tool.command for each in found if each.foreign and each.foreign.tool.override}
-                self.files |= {path: stats.stamp(path) for path in programs}
+                plugin = plugin_file(loaded.package.backend.name) if asks and not programs else None
+                self.files |= {path: stats.stamp(path) for path in {*programs, *([plugin] if plugin else [])}}
         return found
 
     def _foreign(

@@ -20,7 +20,7 @@ from smelt.solve.network import gateway, redacted, without_addresses
 from smelt.solve.offline import AtHand, ChannelView, LocalPart, local_parts
 from smelt.solve.records import from_rattler, to_rattler
 from smelt.solve.request import SOURCE_CHANNEL, SolveRequest
-from smelt.types import NOARCH, CondaRecord, VirtualPackage, current_platform
+from smelt.types import NOARCH, CondaRecord, VirtualPackage, current_platform, spec_name
 
 if TYPE_CHECKING:
     from rattler import Gateway, GenericVirtualPackage, PackageName, RepoDataRecord, Subdir
@@ -113,6 +113,8 @@ class CondaSolver:
             for index, record in enumerate(request.candidates)
         )
         own = [Candidates(candidates)] if candidates else []
+        if not _reaches_channels(request):
+            return self._finished(await self._ask(own, request) if own else [], request)
         channels = await self._channels(request)
         try:
             solved = await self._ask([*own, *channels], request)
@@ -130,6 +132,10 @@ class CondaSolver:
             missing = at_hand.missing([each for each in solved if each.channel != SOURCE_CHANNEL])
             if missing:
                 solved = await self._ask_local([*own], channels, request, at_hand, missing)
+        return self._finished(solved, request)
+
+    def _finished(self, solved: Sequence[CondaRecord], request: SolveRequest) -> tuple[CondaRecord, ...]:
+        """The answer with the candidates as they were given."""
         by_build = {(record.name, record.version, record.build): record for record in request.candidates}
         records: list[CondaRecord] = []
         for record in solved:
@@ -242,6 +248,14 @@ class CondaSolver:
             if record.channel != SOURCE_CHANNEL:
                 self._records[url] = record
         return record
+
+
+def _reaches_channels(request: SolveRequest) -> bool:
+    """Whether anything is asked for that is no source package: otherwise channels have no say, and are not read."""
+    own = {record.name for record in request.candidates}
+    asked = {*request.specs, *(spec for record in request.candidates for spec in record.depends)}
+    names = {spec_name(spec) for spec in asked}
+    return any(name not in own and not name.startswith("__") for name in names)
 
 
 def _unknown(source: View) -> set[str]:

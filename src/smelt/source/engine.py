@@ -87,6 +87,17 @@ def render_recipe(request: RecipeInput) -> tuple[RecipeOutput, ...]:
         raise _explained(error, request) from error
 
 
+def condition_problem(condition: str) -> str | None:
+    """What is wrong with a selector's expression; None where it can be read."""
+    engine = _engine()
+    requirements = {"run": [{"if": condition, "then": "a"}]}
+    try:
+        engine.Stage0Recipe.from_dict({"package": {"name": "a", "version": "1"}, "requirements": requirements})
+    except (engine.RattlerBuildError, engine.RecipeParseError) as error:
+        return str(error).rpartition("expression: ")[2].partition(" (in <")[0]
+    return None
+
+
 def _engine() -> Any:
     """rattler-build's Python package, whose compiled part has no types."""
     import rattler_build

@@ -15,9 +15,10 @@ from typing import Any, cast
 
 from smelt.errors import Label, SmeltError, SourceError
 from smelt.fs import smelt_cache, write_text
+from smelt.manifest.document import LazyPlace
 from smelt.source.backends.interface import Backend, BackendRecipe, literal_pattern
 from smelt.source.backends.registry import NATIVE, backend_of
-from smelt.source.engine import RecipeInput, RecipeOutput, engine_version, render_recipe
+from smelt.source.engine import RecipeInput, RecipeOutput, condition_problem, engine_version, render_recipe
 from smelt.source.model import RenderedVariant, RenderRequest
 from smelt.source.pins import subpackage_text
 from smelt.source.profile import with_profile
@@ -26,6 +27,7 @@ from smelt.source.requirement import apply_variant, is_template, requirement_nam
 from smelt.source.script import with_explicit_script
 from smelt.source.variants import PROFILE_KEY, merge_variants
 from smelt.types import NOARCH, SourceLocation, digest_json
+from smelt.workspace.package import Package
 
 _SCHEMA = 1
 _Item = str | Mapping[str, object]
@@ -55,7 +57,10 @@ def render(request: RenderRequest) -> tuple[RenderedVariant, ...]:
         experimental=recipe.experimental,
         v3=recipe.v3,
     )
-    outputs = _cached(engine, _digest(engine))
+    try:
+        outputs = _cached(engine, _digest(engine))
+    except SourceError as error:
+        raise _condition_error(request.package) or error from error
     outputs = _numbered(outputs, request)
     variants = [_variant(output, outputs, request, backend, recipe) for output in outputs]
     return tuple(sorted(variants, key=lambda variant: _rank(variant, engine.variants)))
@@ -74,6 +79,25 @@ def _recipe(backend: Backend, request: RenderRequest) -> BackendRecipe:
     if not isinstance(recipe, BackendRecipe):
         raise _misbehaves(backend, request, f"gave a {type(recipe).__name__}, no BackendRecipe")
     return recipe
+
+
+def _condition_error(package: Package) -> SourceError | None:
+    """That a condition in the package's table cannot be read; None where all of them can."""
+    for condition in package.target_requirements:
+        problem = condition_problem(condition)
+        if problem is not None:
+            place = package.backend.place
+            if isinstance(place, LazyPlace):
+                tables = ("run-dependencies", "host-dependencies", "build-dependencies", "run-constraints")
+                place = place.nearby(*((table, f"if({condition})") for table in tables), up=2)
+            return SourceError(
+                f"invalid selector expression `{condition}`: {problem}",
+                code="package-condition",
+                labels=[Label(place=place)] if place is not None else [],
+                help="conditions may use linux, osx, win, unix, host_platform, build_platform and build variants, "
+                "and, or, not, == and !=",
+            )
+    return None
 
 
 def _misbehaves(backend: Backend, request: RenderRequest, problem: str) -> SourceError:

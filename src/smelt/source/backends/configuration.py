@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from smelt.errors import Label, SourceError
+from smelt.manifest.document import LazyPlace
 from smelt.source.model import RenderRequest
 from smelt.text import closest
 from smelt.workspace.requirements import config_for
+
+_WORDS = ("config", "configuration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +63,38 @@ class Configuration:
         return dict(cast("Mapping[str, str]", items))
 
     def error(self, key: str, problem: str, help: str | None = None) -> SourceError:
-        """That the value of ``key`` will not do."""
-        package = self.request.package
+        """That the value of ``key`` will not do, with its place."""
+        return self._error(key, f"`{key}` {problem}", help)
+
+    def unknown(self, key: str, known: Sequence[str]) -> SourceError:
+        """That the backend has no ``key``, but those that are ``known``."""
+        guess = closest(key, known)
+        return self._error(
+            key,
+            f"unknown field `{key}`",
+            f"did you mean `{guess}`?" if guess else f"known keys: {', '.join(sorted(known))}",
+        )
+
+    def _error(self, key: str, problem: str, help: str | None) -> SourceError:
+        package, profile = self.request.package, self.request.profile
+        names = (key, key.replace("-", "_"))
+        targets = [
+            selector for selector, table in package.target_config.items() if any(each in table for each in names)
+        ]
+        place = package.backend.place
+        if profile is not None and not profile.config.get(self.backend, {}).keys().isdisjoint(names):
+            kind, place = f"what profile `{profile.name}` lays over the configuration", None
+        elif targets:
+            kind = "target configuration"
+        else:
+            kind = "configuration"
+        if isinstance(place, LazyPlace):
+            tables = [("target", each) for each in targets] or [()]
+            place = place.nearby(*((*table, word, name) for table in tables for word in _WORDS for name in names))
         return SourceError(
-            f"`{key}` in the configuration of {self.backend} for package "
-            f"`{package.name or package.root.name}` {problem}",
+            f"failed to parse {kind} of {self.backend} for package `{package.name or package.root.name}`: {problem}",
             code="backend-config",
-            labels=[Label(place=package.backend.place)] if package.backend.place is not None else [],
+            labels=[Label(place=place)] if place is not None else [],
             help=help,
         )
 
@@ -89,10 +117,5 @@ def configuration_of(request: RenderRequest, backend: str, known: Sequence[str])
     configuration = Configuration(request=request, backend=backend, values=values)
     for key in values:
         if key not in known:
-            guess = closest(key, known)
-            raise configuration.error(
-                key,
-                "is not known",
-                help=f"did you mean `{guess}`?" if guess else f"known keys: {', '.join(sorted(known))}",
-            )
+            raise configuration.unknown(key, known)
     return configuration

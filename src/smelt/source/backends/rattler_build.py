@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from smelt.errors import Label, NotSupportedError, SourceError
+from smelt.manifest.document import LazyPlace
 from smelt.source.backends.configuration import Configuration, configuration_of
 from smelt.source.backends.interface import BackendRecipe, literal_pattern
 from smelt.source.model import MANIFESTS, RenderRequest
@@ -106,6 +107,16 @@ def _source_requirements(request: RenderRequest) -> dict[str, SourceLocation]:
     return found
 
 
+def _place_of(name: str, request: RenderRequest) -> list[Label]:
+    """Where the package table has the requirement ``name``."""
+    place = request.package.backend.place
+    if not isinstance(place, LazyPlace):
+        return _labels(request)
+    tables = ("host-dependencies", "build-dependencies", "run-dependencies")
+    conditions = [(), *((f"if({condition})",) for condition in request.package.target_requirements)]
+    return [Label(place=place.nearby(*((table, *c, name) for table in tables for c in conditions), up=2))]
+
+
 def _source_requirements_in(tables: PackageRequirements, request: RenderRequest) -> dict[str, SourceLocation]:
     if tables.run_exports:
         raise _misplaced(request, "`[package.run-exports]`", "`requirements.run_exports` of the recipe")
@@ -122,8 +133,13 @@ def _source_requirements_in(tables: PackageRequirements, request: RenderRequest)
             if isinstance(spec, Pin):
                 raise _misplaced(request, f"the pin on `{name}`", "the recipe, as a Jinja function")
             if spec.location is None:
-                raise _misplaced(
-                    request, f"the requirement `{name}`", "the recipe, which lists all binary requirements"
+                raise SourceError(
+                    f"package `{request.package.name or request.package.root.name}` has the requirement `{name}` in "
+                    "its manifest, and a recipe",
+                    code="requirement-misplaced",
+                    labels=_place_of(name, request),
+                    help="Please specify all binary dependencies in the recipe: the manifest only says where the "
+                    "sources of source packages are",
                 )
             found[name.lower()] = spec.location
     return found

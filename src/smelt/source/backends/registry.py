@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 from typing import cast
 
@@ -52,6 +53,16 @@ def installed_backends() -> tuple[str, ...]:
     return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
 
 
+def plugin_file(name: str) -> str | None:
+    """The file of the module that brings the backend ``name``; None where no installed package does."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return getattr(sys.modules.get(point.module), "__file__", None)
+    return None
+
+
 def _installed(name: str, package: Package) -> Backend | None:
     from importlib.metadata import entry_points
 
@@ -81,5 +92,5 @@ def _unusable(point: EntryPoint, package: Package, problem: str) -> SourceError:
         f"the backend `{point.name}` ({point.value}{from_package}) {problem}",
         code="backend-plugin",
         labels=[Label(place=package.backend.place)] if package.backend.place is not None else [],
-        help="what a backend must be is said in `smelt.source.backends.interface`",
+        help="what a backend must be is said in `smelt.api.plugin`",
     )

@@ -6,8 +6,10 @@ How its environment is solved and installed is not known here: whoever renders p
 from __future__ import annotations
 
 import os
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
@@ -65,6 +67,7 @@ class BackendTools(Protocol):
 def override_of(name: str, variables: Mapping[str, str] | None = None) -> str | None:
     """The command that the environment puts in the place of the backend ``name``; None where there is none.
 
+    A path that leads to smelt itself stands for smelt's own backend of that name, so it is none.
     Raises UsageError for a variable that cannot be read. Source: the reference's page "Backends", "Overriding".
     """
     variables = os.environ if variables is None else variables
@@ -78,5 +81,11 @@ def override_of(name: str, variables: Mapping[str, str] | None = None) -> str | 
                 help="write `name=path` or `name`, several with commas between them",
             )
         if words[0].strip() == name:
-            return words[-1].strip() or name
+            command = words[-1].strip() or name
+            return None if _is_smelt(command) else command
     return None
+
+
+def _is_smelt(command: str) -> bool:
+    own = Path(sysconfig.get_path("scripts")) / ("smelt.exe" if os.name == "nt" else "smelt")
+    return Path(command).is_absolute() and Path(command).resolve() == own.resolve()
