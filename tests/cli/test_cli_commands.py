@@ -88,9 +88,21 @@ def test_install(workspace: Path) -> None:
 def test_verify_repairs(workspace: Path) -> None:
     ok(workspace, "install")
     tool = workspace / ".pixi" / "envs" / "default" / "bin" / "tool"
-    text = tool.read_text()
-    tool.unlink()
-    tool.write_text(text.replace("echo", "ohce"))
+    text, before = tool.read_text(), tool.stat()
+    assert "1.0" in text
+
+    def replace() -> None:
+        tool.unlink()
+        tool.write_text(text.replace("1.0", "0.1"))
+        tool.chmod(before.st_mode)
+
+    replace()
+    assert "it was repaired: bin/tool was changed (tool)" in ok(workspace, "install").stderr
+    assert tool.read_text() == text
+    # a change that neither size nor time tells
+    before = tool.stat()
+    replace()
+    os.utime(tool, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert ok(workspace, "install").stderr == "✔ environment default is up to date\n"
     assert "installed" in ok(workspace, "install", "--verify").stderr
     assert tool.read_text() == text
