@@ -50,8 +50,8 @@ class PackOptions:
     ``cache``: a folder that keeps what is downloaded. ``ignore_non_wheels``: leave out PyPI packages that are no wheels
     (by default they are built, where the platform is this machine's). ``mode``: how the lock is taken. ``jobs``: builds
     at the same time. ``sbom``: a bill of materials goes with it, in a form of ``smelt.pack.sbom.FORMATS``. ``image``:
-    how a container image is made (forms ``oci`` and ``oci-archive``). ``executable``: a script that unpacks itself, whatever
-    ``format``; with ``unpacker`` (path or URL of a ``pixi-unpack``) in the form of pixi-pack. The name of its file gets
+    how a container image is made (forms ``oci`` and ``oci-archive``). ``executable``: a script that unpacks itself,
+    whatever ``format``; with ``unpacker`` (path or URL of a ``pixi-unpack``) in the form of pixi-pack. Its file gets
     the right extension.
     """
 
