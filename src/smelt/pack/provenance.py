@@ -27,6 +27,11 @@ def download_location(text: str) -> str | None:
     return f"{address}@{commit}" if commit else address
 
 
+def commit_of(location: str) -> str | None:
+    """The commit in a pinned ``git+…#commit`` address, None for others."""
+    return location.rpartition("#")[2] or None if location.startswith("git+") and "#" in location else None
+
+
 def wheel_licence(path: Path | None) -> str | None:
     """What a wheel says of its licence; None where it says nothing, or nothing that can be read."""
     from smelt.channel.wheelfile import read_wheel

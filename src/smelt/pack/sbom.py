@@ -19,7 +19,7 @@ from smelt import __version__
 from smelt.errors import PackError
 from smelt.lock.model import LockedPackage, PypiPackage, SourcePackage
 from smelt.pack.model import CondaItem, PackContent, PackedFile, SourceOrigin, WheelItem
-from smelt.pack.provenance import public_location, wheel_licence
+from smelt.pack.provenance import commit_of, public_location, wheel_licence
 from smelt.types import CondaRecord, digest_json, spec_name
 
 CYCLONEDX = "sbom.cdx.json"
@@ -156,12 +156,13 @@ def _source(origin: SourceOrigin) -> dict[str, str | None]:
     found: dict[str, str | None] = {
         "smelt:build-key": origin.key,
         "smelt:location": public_location(origin.package.location),
+        "smelt:source-commit": commit_of(origin.package.location),
         "smelt:variant": ", ".join(f"{key}={value}" for key, value in sorted(origin.package.variants.items())) or None,
     }
     if source is not None:
         found |= {
             "smelt:source-git": public_location(source.git),
-            "smelt:source-commit": source.rev,
+            "smelt:source-commit": source.rev or found["smelt:source-commit"],
             "smelt:source-url": public_location(source.url),
             "smelt:source-sha256": source.sha256,
         }

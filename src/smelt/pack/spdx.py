@@ -22,7 +22,7 @@ from smelt import __version__
 from smelt.errors import PackError
 from smelt.lock.model import LockedPackage, PypiPackage, SourcePackage
 from smelt.pack.model import CondaItem, PackContent, SourceOrigin, WheelItem
-from smelt.pack.provenance import download_location, public_location, wheel_licence
+from smelt.pack.provenance import commit_of, download_location, public_location, wheel_licence
 from smelt.types import CondaRecord, digest_json, spec_name
 
 SPDX = "sbom.spdx.json"
@@ -158,7 +158,7 @@ class _Bill:
         facts = {
             "build key": origin.key,
             "definition": public_location(origin.package.location),
-            "commit": source.rev if source is not None else None,
+            "commit": source.rev if source is not None and source.rev else commit_of(origin.package.location),
             "variant": ", ".join(f"{key}={value}" for key, value in sorted(origin.package.variants.items())),
             "backend": f"{locked.backend} {locked.backend_version}" if locked is not None else None,
             "sdist": locked.pypi if locked is not None else None,
