@@ -106,6 +106,10 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
     folder = Path(tempfile.mkdtemp(prefix="pack-", dir=root))
     try:
         content = pack_content(workspace, options, folder, reporter)
+        if form.exchangeable and content.wheels and all(item.record.name != "pip" for item in content.packages):
+            reporter.warning(
+                "conda and micromamba cannot install the wheels of this pack: `pip` is not in the environment"
+            )
         if options.sbom is not None:
             from smelt.pack.sbom import with_sbom
 
