@@ -51,8 +51,8 @@ class PackOptions:
     (by default they are built, where the platform is this machine's). ``mode``: how the lock is taken. ``jobs``: builds
     at the same time. ``sbom``: a bill of materials goes with it, in a form of ``smelt.pack.sbom.FORMATS``. ``image``:
     how a container image is made (forms ``oci`` and ``oci-archive``). ``executable``: a script that unpacks itself,
-    whatever ``format``; with ``unpacker`` (path or URL of a ``pixi-unpack``) in the form of pixi-pack. The name of its
-    file gets the right extension.
+    whatever ``format``; with ``unpacker`` (path or URL of a ``pixi-unpack``) in the form of pixi-pack. Its file gets
+    the right extension.
     """
 
     environment: str = "default"
@@ -106,6 +106,10 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
     folder = Path(tempfile.mkdtemp(prefix="pack-", dir=root))
     try:
         content = pack_content(workspace, options, folder, reporter)
+        if form.exchangeable and content.wheels and all(item.record.name != "pip" for item in content.packages):
+            reporter.warning(
+                "conda and micromamba cannot install the wheels of this pack: `pip` is not in the environment"
+            )
         if options.sbom is not None:
             from smelt.pack.sbom import with_sbom
 

@@ -62,8 +62,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sbom",
-        choices=("cyclonedx",),
-        help="add a bill of materials (sbom.cdx.json): licences, hashes, sources",
+        choices=("cyclonedx", "spdx"),
+        help="add a bill of materials (sbom.cdx.json, sbom.spdx.json): licences, hashes, sources",
     )
     parser.add_argument("--use-cache", type=Path, metavar="DIR", help="keep what is downloaded in this folder")
     parser.add_argument(

@@ -76,8 +76,6 @@ async def collect(
             code="pack-no-python",
             help="require `python` in the environment, and lock again",
         )
-    if wheels and all(item.record.name != "pip" for item in packages):
-        reporter.warning("conda and micromamba cannot install the wheels of this pack: `pip` is not in the environment")
     return PackContent(
         workspace=request.workspace,
         environment=request.environment,

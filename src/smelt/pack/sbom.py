@@ -19,11 +19,11 @@ from smelt import __version__
 from smelt.errors import PackError
 from smelt.lock.model import LockedPackage, PypiPackage, SourcePackage
 from smelt.pack.model import CondaItem, PackContent, PackedFile, SourceOrigin, WheelItem
-from smelt.solve.network import redacted
+from smelt.pack.provenance import commit_of, public_location, wheel_licence
 from smelt.types import CondaRecord, digest_json, spec_name
 
 CYCLONEDX = "sbom.cdx.json"
-FORMATS = ("cyclonedx",)
+FORMATS = ("cyclonedx", "spdx")
 _NAMESPACE = uuid.UUID("4d5b3f0e-5d0a-5f0b-9a57-0c6a3a6a8b11")
 
 
@@ -34,9 +34,11 @@ def with_sbom(content: PackContent, form: str) -> PackContent:
     """
     from dataclasses import replace
 
+    from smelt.pack.spdx import SPDX, spdx
+
     assert form in FORMATS
-    text = cyclonedx(content)
-    return replace(content, extra=(*content.extra, PackedFile.of(CYCLONEDX, text.encode("utf-8"))))
+    name, text = (CYCLONEDX, cyclonedx(content)) if form == "cyclonedx" else (SPDX, spdx(content))
+    return replace(content, extra=(*content.extra, PackedFile.of(name, text.encode("utf-8"))))
 
 
 def cyclonedx(content: PackContent) -> str:
@@ -112,8 +114,9 @@ def _conda(item: CondaItem) -> Any:
 
     record = item.record
     qualifiers = {"build": record.build, "subdir": record.subdir, "type": _kind(record.file_name)}
-    if item.origin == "channel" and record.channel is not None:
-        qualifiers["channel"] = redacted(record.channel)
+    channel = public_location(record.channel) if item.origin == "channel" else None
+    if channel is not None:
+        qualifiers["channel"] = channel
     component = lib.Component(
         name=record.name,
         version=record.version,
@@ -123,7 +126,7 @@ def _conda(item: CondaItem) -> Any:
         hashes=[lib.HashType(alg=lib.HashAlgorithm.SHA_256, content=item.file.sha256)],
         licenses=_licences(record.license),
         properties=_properties({"smelt:origin": item.origin, "smelt:file": item.file.name}),
-        external_references=_reference(redacted(record.url)) if item.origin == "channel" else (),
+        external_references=_reference(public_location(record.url)) if item.origin == "channel" else (),
     )
     if item.source is not None:
         component.properties.update(_properties(_source(item.source)))
@@ -133,7 +136,7 @@ def _conda(item: CondaItem) -> Any:
 def _wheel(item: WheelItem) -> Any:
     lib = _library()
 
-    location = redacted(item.location)
+    location = public_location(item.location)
     return lib.Component(
         name=item.name,
         version=item.version,
@@ -141,8 +144,9 @@ def _wheel(item: WheelItem) -> Any:
         purl=lib.PackageURL(type="pypi", name=item.name, version=item.version),
         bom_ref=f"pypi/{item.file.name.rpartition('/')[2]}",
         hashes=[lib.HashType(alg=lib.HashAlgorithm.SHA_256, content=item.file.sha256)],
+        licenses=_licences(wheel_licence(item.file.path)),
         properties=_properties({"smelt:origin": item.origin, "smelt:file": item.file.name}),
-        external_references=_reference(location) if "://" in location else (),
+        external_references=_reference(location) if location is not None and "://" in location else (),
     )
 
 
@@ -151,14 +155,15 @@ def _source(origin: SourceOrigin) -> dict[str, str | None]:
     source = origin.package.source
     found: dict[str, str | None] = {
         "smelt:build-key": origin.key,
-        "smelt:location": redacted(origin.package.location),
+        "smelt:location": public_location(origin.package.location),
+        "smelt:source-commit": commit_of(origin.package.location),
         "smelt:variant": ", ".join(f"{key}={value}" for key, value in sorted(origin.package.variants.items())) or None,
     }
     if source is not None:
         found |= {
-            "smelt:source-git": redacted(source.git) if source.git else None,
-            "smelt:source-commit": source.rev,
-            "smelt:source-url": redacted(source.url) if source.url else None,
+            "smelt:source-git": public_location(source.git),
+            "smelt:source-commit": source.rev or found["smelt:source-commit"],
+            "smelt:source-url": public_location(source.url),
             "smelt:source-sha256": source.sha256,
         }
     if origin.locked is not None:
@@ -191,9 +196,11 @@ def _properties(values: dict[str, str | None]) -> list[Any]:
     return [lib.Property(name=name, value=value) for name, value in values.items() if value]
 
 
-def _reference(url: str) -> list[Any]:
+def _reference(url: str | None) -> list[Any]:
     lib = _library()
 
+    if url is None:
+        return []
     return [lib.ExternalReference(type=lib.ExternalReferenceType.DISTRIBUTION, url=lib.XsUri(url))]
 
 
