@@ -17,6 +17,7 @@ NAMES = (
     "lock_load",
     "install_overhead",
     "build_overhead",
+    "graph",
     "packing",
     "locking",
 )

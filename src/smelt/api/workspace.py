@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from smelt.lock.diff import LockDiff
     from smelt.lock.model import Lock
     from smelt.lock.satisfiability import Mismatch
+    from smelt.resolve.packages import PackageLoader
     from smelt.resolve.plan import BuildPlan
     from smelt.workspace.script import ScriptSource
 
@@ -76,6 +77,8 @@ class Workspace:
         self._started = time.time_ns() if started is None else started
         self._settings = settings
         self._given = settings is not None
+        # what the check of a lock has read of source packages, for the plan that follows it
+        self._checked: tuple[Lock, PackageLoader] | None = None
 
     @classmethod
     def load(
@@ -160,6 +163,7 @@ class Workspace:
         loader = PackageLoader(self.model, lock, network=self.network)
         mismatches = check(self.model, lock, loader)
         if lock is not None and not mismatches:
+            self._checked = (lock, loader)
             self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
         return mismatches
 
@@ -224,6 +228,7 @@ class Workspace:
 
         Raises LockOutdatedError in mode ``locked`` where it does not fit, LockError where there is none to take.
         """
+        self._checked = None
         if mode == "update":
             return self.lock().lock
         lock = self.read_lock()
@@ -362,7 +367,11 @@ class Workspace:
                     code="lock-environment-missing",
                     help="leave out `--frozen`: then it is solved, and added to the lock file",
                 )
-        loader = PackageLoader(self.model, lock, network=self.network)
+        checked, self._checked = self._checked, None
+        if checked is not None and checked[0] is lock:
+            loader = checked[1]
+        else:
+            loader = PackageLoader(self.model, lock, network=self.network)
         planner = BuildPlanner(with_dev(self.model, loader), lock, loader)
         for name in environments if environments is not None else self.supported():
             wanted = names.get(name) if names is not None else None
