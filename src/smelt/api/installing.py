@@ -69,7 +69,7 @@ def install_environments(
     """Make the prefixes of the environments ``names`` hold what is locked; see ``Workspace.install``."""
     import asyncio  # 20 ms that an unchanged workspace does not pay
 
-    from smelt.api.building import BuildOptions, run_builds
+    from smelt.api.building import BuildOptions, run_builds, with_editables
     from smelt.api.machine import check_machine
     from smelt.install.prefix import install
 
@@ -81,11 +81,11 @@ def install_environments(
             name: options.subset.names(lock, effective_for(workspace.model, name, options.platform)) for name in names
         }
     plan = workspace.plan_of(lock, names, options.platform, left)
-    artifacts = run_builds(
-        plan,
-        BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network),
-        workspace.reporters,
-    )
+    build = BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network)
+    if options.platform is None:
+        artifacts = with_editables(plan, _own_builds(workspace, names, lock, plan, left), build, workspace.reporters)
+    else:
+        artifacts = run_builds(plan, build, workspace.reporters)
     projects = project_stamps(lock, workspace.model.root)
     requests = [
         _request(workspace, name, lock, plan, artifacts, options, left[name] if left is not None else None)
@@ -115,6 +115,24 @@ def install_environments(
             {r.environment: r.digest for r in requests},
         )
     return tuple(installed)
+
+
+def _own_builds(
+    workspace: Workspace,
+    names: Sequence[str],
+    lock: Lock,
+    plan: BuildPlan,
+    left: Mapping[str, frozenset[str]] | None,
+) -> list[str]:
+    """The builds that environments hold themselves, without those that these are only built with."""
+    from smelt.lock.model import SourcePackage
+
+    found: dict[str, None] = {}
+    for name in names:
+        for package in lock.packages_of(name, platform_for(workspace.model, name, None).name) or ():
+            if isinstance(package, SourcePackage) and (left is None or package.name in left[name]):
+                found[plan.keys[package.identifier]] = None
+    return list(found)
 
 
 def _detach(workspace: Workspace) -> None:
