@@ -20,6 +20,7 @@ NAMES = (
     "install_overhead",
     "sharing",
     "build_overhead",
+    "graph",
     "packing",
     "locking",
 )

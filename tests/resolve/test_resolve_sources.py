@@ -329,3 +329,20 @@ x = { features = ["x"], no-default-feature = true }
     with pytest.raises(ErrorGroup) as caught:
         solve(tmp_path)
     assert len(caught.value.errors) == 2
+
+
+def test_many_ways_to_one_package(tmp_path: Path, channel: Channel) -> None:
+    """Forty layers of two packages, each built with both below: a million million ways down, one look at each."""
+    layers = 40
+    for layer in range(layers):
+        below = {f"p{layer - 1}{side}": f"../p{layer - 1}{side}" for side in "ab"} if layer else {}
+        for side in "ab":
+            package(tmp_path, f"p{layer}{side}", host=list(below), sources={"host": below})
+    top = f'p{layers - 1}a = {{ path = "p{layers - 1}a" }}\n'
+    manifest(tmp_path, [channel.url], f"[dependencies]\n{top}")
+    found = solve(tmp_path)
+    assert len([each for each in found.packages.values() if each.name.startswith("p")]) == 2 * layers - 1
+    workspace = load_workspace(tmp_path)
+    planner = BuildPlanner(workspace, found, PackageLoader(workspace, found))
+    planner.add(("default", SUBDIR))
+    assert len(planner.finish().nodes) == 2 * layers - 1

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from smelt.api.reporter import Reporters
 from smelt.build.compare import differences
+from smelt.build.editable import derive, find, is_editable
 from smelt.build.execute import build_all
 from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
@@ -75,9 +76,7 @@ def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> 
     """
     nodes = selected(plan, options)
     if options.workspace is not None:
-        users = _users(plan.nodes)
-        folders = {node.key: node.checkout.folder for node in plan.nodes}
-        remember_use(options.workspace, users, {name: [folders[key] for key in keys] for name, keys in users.items()})
+        remember(plan, options.workspace)
     if not nodes:
         return {}
     artifacts = store(reporters.build.warning)
@@ -87,6 +86,40 @@ def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> 
         for node in nodes:
             artifacts.forget(node.key, node.label, reporters.build.warning)
     return _build(nodes, artifacts, options.work_root or smelt_cache() / "work", options, reporters, rebuild=rebuild)
+
+
+def remember(plan: BuildPlan, workspace: Path, derived: Mapping[str, Artifact] | None = None) -> None:
+    """Write down what the environments of a workspace use of the store. ``derived``: by build key, what is installed
+    in the place of a build.
+    """
+    users = _users(plan.nodes)
+    folders = {node.key: node.checkout.folder for node in plan.nodes}
+    sources = {name: [folders[key] for key in keys] for name, keys in users.items()}
+    more = {key: artifact.key for key, artifact in (derived or {}).items()}
+    used = {name: [*keys, *(more[key] for key in keys if key in more)] for name, keys in users.items()}
+    remember_use(workspace, used, sources)
+
+
+def with_editables(
+    plan: BuildPlan, keys: Collection[str], options: BuildOptions, reporters: Reporters
+) -> Mapping[str, Artifact]:
+    """What environments are made of, by build key: the builds ``keys`` (of ``plan``), or what shows their source.
+
+    Nothing is built that is only needed for a package whose modules are shown, where nothing else of it changed.
+    Raises what ``run_builds`` raises, ArchiveError, CacheError.
+    """
+    artifacts = store(reporters.build.warning)
+    editable = {node.key: node for node in plan.nodes if node.key in keys and is_editable(node)}
+    found = {key: find(artifacts, node) for key, node in editable.items()}
+    shown = {key: artifact for key, artifact in found.items() if artifact is not None}
+    nodes = _with_needs(plan.nodes, [key for key in keys if key not in shown])
+    built = run_builds(replace(plan, nodes=nodes), replace(options, workspace=None), reporters)
+    for key, node in editable.items():
+        if key not in shown:
+            shown[key] = derive(artifacts, node, built[key])
+    if options.workspace is not None:
+        remember(plan, options.workspace, shown)
+    return {**built, **shown}
 
 
 def _build(

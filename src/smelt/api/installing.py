@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smelt.api.workspace import LockMode, Workspace
     from smelt.install.request import InstallReporter, InstallRequest
     from smelt.lock.model import Lock
+    from smelt.resolve.plan import BuildPlan
 
 _AT_ONCE = 4
 """Environments that are installed at the same time: more would only wait for the disk."""
@@ -137,14 +138,15 @@ def _build(
     if not dev and not any(isinstance(package, SourcePackage) for package in lock.packages.values()):
         return _Built()
 
-    from smelt.api.building import BuildOptions, run_builds  # 50 ms, with all that rendering and building takes
+    # 50 ms, with all that rendering and building takes
+    from smelt.api.building import BuildOptions, run_builds, with_editables
 
     plan = workspace.plan_of(lock, names, options.platform, left)
-    artifacts = run_builds(
-        plan,
-        BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network),
-        workspace.reporters,
-    )
+    build = BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network)
+    if options.platform is None:
+        artifacts = with_editables(plan, _own_builds(workspace, names, lock, plan, left), build, workspace.reporters)
+    else:
+        artifacts = run_builds(plan, build, workspace.reporters)
     records = {identifier: artifacts[key].record for identifier, key in plan.keys.items() if key in artifacts}
     return _Built(records=records, files=plan.files, indexes=plan.indexes)
 
@@ -175,6 +177,24 @@ async def _all_of(requests: Sequence[InstallRequest], reporter: InstallReporter)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return [task.result() for task in tasks]
+
+
+def _own_builds(
+    workspace: Workspace,
+    names: Sequence[str],
+    lock: Lock,
+    plan: BuildPlan,
+    left: Mapping[str, frozenset[str]] | None,
+) -> list[str]:
+    """The builds that environments hold themselves, without those that these are only built with."""
+    from smelt.lock.model import SourcePackage
+
+    found: dict[str, None] = {}
+    for name in names:
+        for package in lock.packages_of(name, platform_for(workspace.model, name, None).name) or ():
+            if isinstance(package, SourcePackage) and (left is None or package.name in left[name]):
+                found[plan.keys[package.identifier]] = None
+    return list(found)
 
 
 def _detach(workspace: Workspace) -> None:

@@ -19,7 +19,16 @@ from smelt.source import stats
 
 FORMAT = 4
 _SETTINGS_VARIABLES = frozenset(
-    ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME", "PIXI_HOME", "PIXI_NO_CONFIG", "PIXI_CONFIG_FILE")
+    (
+        "HOME",
+        "USERPROFILE",
+        "APPDATA",
+        "XDG_CONFIG_HOME",
+        "PIXI_HOME",
+        "PIXI_NO_CONFIG",
+        "PIXI_CONFIG_FILE",
+        "BUILD_EDITABLE_PYTHON",
+    )
 )
 
 

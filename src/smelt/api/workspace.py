@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from smelt.lock.diff import LockDiff
     from smelt.lock.model import Lock
     from smelt.lock.satisfiability import Mismatch
+    from smelt.resolve.packages import PackageLoader
     from smelt.resolve.plan import BuildPlan
     from smelt.source.protocol.tool import BackendTools
     from smelt.workspace.script import ScriptSource
@@ -79,6 +80,8 @@ class Workspace:
         self._started = time.time_ns() if started is None else started
         self._settings = settings
         self._given = settings is not None
+        # what the check of a lock has read of source packages, for the plan that follows it
+        self._checked: tuple[Lock, PackageLoader] | None = None
 
     @classmethod
     def load(
@@ -181,6 +184,8 @@ class Workspace:
 
         loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
         mismatches = check(self.model, lock, loader)
+        if remember and not mismatches:
+            self._checked = (lock, loader)
         if remember and not mismatches and not unrecorded(lock):
             self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
         return mismatches
@@ -278,6 +283,7 @@ class Workspace:
 
         Raises LockOutdatedError in mode ``locked`` where it does not fit, LockError where there is none to take.
         """
+        self._checked = None
         if mode == "update":
             return self.lock(complete=False).lock
         lock = self.read_lock()
@@ -410,7 +416,11 @@ class Workspace:
         from smelt.resolve.plan import BuildPlanner
 
         require_locked(lock, environments or ())
-        loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
+        checked, self._checked = self._checked, None
+        if checked is not None and checked[0] is lock:
+            loader = checked[1]
+        else:
+            loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
         planner = BuildPlanner(with_dev(self.model, loader), lock, loader)
         for name in environments if environments is not None else self.supported():
             wanted = names.get(name) if names is not None else None

@@ -59,26 +59,26 @@ def normalise(request: NormalRequest) -> tuple[Mapping[str, Any], Mapping[str, A
         if not is_bytecode(member.name, names) and not _is_direct_url(member.name)
     }
     info = {member.name: member.with_data(_in_text(member.data, request.paths)) for member in archive.info}
-    entries = _path_entries(info, request.paths)
+    entries = path_entries(info, request.paths)
     if request.compile_modules is not None:
         unsuited = frozenset(name for name, entry in entries.items() if entry.get("prefix_placeholder"))
         for member in request.compile_modules(tuple(files.values()), unsuited):
             files[member.name] = member
-    noarch = _load(info, "info/index.json").get("noarch") == "python"
+    noarch = json_of(info, "info/index.json").get("noarch") == "python"
     for name in [name for name in files if name.endswith(".dist-info/RECORD")]:
         files[name] = files[name].with_data(_record(files[name].data, name, files, noarch=noarch))
-    index = _index(_load(info, "info/index.json"), request.timestamp)
-    about = _load(info, "info/about.json")
+    index = _index(json_of(info, "info/index.json"), request.timestamp)
+    about = json_of(info, "info/about.json")
     about.pop("channels", None)
     info["info/index.json"] = info["info/index.json"].with_data(_dump(index))
     info["info/about.json"] = info["info/about.json"].with_data(_dump(about))
-    info["info/paths.json"] = info["info/paths.json"].with_data(_dump(_paths(entries, files)))
+    info["info/paths.json"] = info["info/paths.json"].with_data(described_paths(entries, files))
     write_conda(
         request.target,
         CondaArchive(files=tuple(files.values()), info=tuple(info.values())),
         mtime=request.timestamp,
     )
-    return index, _load(info, "info/run_exports.json") if "info/run_exports.json" in info else {}
+    return index, json_of(info, "info/run_exports.json") if "info/run_exports.json" in info else {}
 
 
 def _is_direct_url(name: str) -> bool:
@@ -126,7 +126,8 @@ def _signed(data: bytes, name: str) -> bytes:
         return path.read_bytes()
 
 
-def _load(info: Mapping[str, Member], name: str) -> dict[str, Any]:
+def json_of(info: Mapping[str, Member], name: str) -> dict[str, Any]:
+    """A file that describes a package. Raises BuildError (``metadata-broken``)."""
     member = info.get(name)
     try:
         data: object = json.loads(member.data) if member is not None else None
@@ -145,13 +146,13 @@ def _index(index: dict[str, Any], timestamp: int) -> dict[str, Any]:
     return {**index, "timestamp": timestamp * 1000}
 
 
-def _path_entries(info: Mapping[str, Member], paths: Sequence[PathSubstitute]) -> dict[str, dict[str, Any]]:
-    """``paths.json`` by name; placeholders hold the fixed prefix.
+def path_entries(info: Mapping[str, Member], paths: Sequence[PathSubstitute]) -> dict[str, dict[str, Any]]:
+    """``paths.json`` by name; placeholders hold the fixed prefix. Raises BuildError (``metadata-broken``).
 
     The text was rewritten already, but on Windows JSON doubles the backslashes of a path.
     """
     entries: dict[str, dict[str, Any]] = {}
-    for entry in cast("list[dict[str, Any]]", _load(info, "info/paths.json").get("paths") or []):
+    for entry in cast("list[dict[str, Any]]", json_of(info, "info/paths.json").get("paths") or []):
         placeholder = entry.get("prefix_placeholder")
         if isinstance(placeholder, str):
             entry["prefix_placeholder"] = _in_text(placeholder.encode(), paths).decode()
@@ -159,7 +160,8 @@ def _path_entries(info: Mapping[str, Member], paths: Sequence[PathSubstitute]) -
     return entries
 
 
-def _paths(entries: Mapping[str, Mapping[str, Any]], files: Mapping[str, Member]) -> dict[str, Any]:
+def described_paths(entries: Mapping[str, Mapping[str, Any]], files: Mapping[str, Member]) -> bytes:
+    """``paths.json`` of ``files``; ``entries``: what is known of them already."""
     found: list[dict[str, Any]] = []
     found += [dict(entry) for entry in entries.values() if entry.get("path_type") == "directory"]
     for name, member in files.items():
@@ -174,7 +176,7 @@ def _paths(entries: Mapping[str, Mapping[str, Any]], files: Mapping[str, Member]
                 "size_in_bytes": len(member.link.encode()) if member.link is not None else len(data),
             }
         )
-    return {"paths": sorted(found, key=lambda entry: entry["_path"]), "paths_version": 1}
+    return _dump({"paths": sorted(found, key=lambda entry: entry["_path"]), "paths_version": 1})
 
 
 def _target(member: Member, files: Mapping[str, Member]) -> Member | None:

@@ -8,6 +8,7 @@ Layout, below the root (``<cache>/smelt``)::
                               build.log
     artifacts/index/<name>/<digest of platform and variant>.json   the last build of that variant
     artifacts/content/<content key[:2]>/<content key>.json   the last build with these files
+    artifacts/editable/<digest[:2]>/<digest>.json   what the last editable package showed of its source
     locks/<key>.lock
     logs/   of failed builds
 """
@@ -186,7 +187,7 @@ class Store:
 
     def forget_lost(self) -> None:
         """Remove the index entries of artifacts that are gone."""
-        for kind in ("index", "content"):
+        for kind in ("index", "content", "editable"):
             for entry in (self._root / "artifacts" / kind).glob("*/*.json"):
                 key = _key_in(entry)
                 if key is None or not self.folder(key).exists():

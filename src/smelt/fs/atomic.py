@@ -8,11 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Replace the content of ``path`` in one step; parents are made. Raises OSError.
 
     A reader sees the old content or the new, never a part. An existing file keeps its mode. What a killed process left
-    beside the same file is removed.
+    beside the same file is removed. ``durable``: off for what can be made again, and whose readers take anything in
+    it for nothing: where the machine itself goes down, it may be empty afterwards.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -30,7 +31,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         try:
             mode = path.stat().st_mode & 0o7777
         except FileNotFoundError:
@@ -69,9 +71,9 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """``write_bytes`` of ``text`` in UTF-8, line endings as given."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, text.encode("utf-8"), durable=durable)
 
 
 def remove_tree(path: Path) -> None:

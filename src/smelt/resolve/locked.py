@@ -36,6 +36,8 @@ class LockBuilder:
         self._kept: set[tuple[str, str]] = set()
         # a record is in many environments, and is the same object in all of them; holding it keeps its id its own
         self._references_of: dict[int, tuple[CondaRecord, Reference]] = {}
+        # in the same way, a package that many are built with is one object in the environments of all of them
+        self._built: dict[int, tuple[Candidate, Reference]] = {}
         self._old_indexes: dict[str, Mapping[str, object]] = {}
 
     def add(self, environment: str, platform: str, solution: Solution) -> None:
@@ -138,6 +140,12 @@ class LockBuilder:
         return to_indexes(options, options.index_url or configured_index())
 
     def _source(self, candidate: Candidate) -> Reference:
+        known = self._built.get(id(candidate))
+        if known is None:
+            known = self._built[id(candidate)] = (candidate, self._written(candidate))
+        return known[1]
+
+    def _written(self, candidate: Candidate) -> Reference:
         build, host = self._references(candidate.build), self._references(candidate.host)
         variant, metadata = candidate.variant, candidate.metadata
         immutable = candidate.requirement.folder is None

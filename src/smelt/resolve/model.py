@@ -28,13 +28,17 @@ class SourceRequirement:
     base: Path
     inline: Package | None = field(default=None, hash=False, compare=False)
     pinned: BuildSource | None = field(default=None, hash=False, compare=False)
+    _folder: Path | None = field(init=False, repr=False, hash=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # asked for many times, and links have to be followed for it
+        path = self.location.path
+        object.__setattr__(self, "_folder", None if path is None else (self.base / path).resolve())
 
     @property
     def folder(self) -> Path | None:
         """The absolute folder of a path source."""
-        if self.location.path is None:
-            return None
-        return (self.base / self.location.path).resolve()
+        return self._folder
 
     @property
     def identity(self) -> str:

@@ -78,6 +78,7 @@ class PackageLoader:
         self._loaded: dict[tuple[str, str, BuildSource | None], LoadedPackage] = {}
         self._places: dict[SourceLocation, BuildSource] = {}
         self._rendered: dict[object, tuple[RenderedVariant, ...]] = {}
+        self._needs: dict[object, tuple[SourceRequirement, ...]] = {}
 
     def load(self, requirement: SourceRequirement) -> LoadedPackage:
         """The package behind a requirement.
@@ -152,14 +153,20 @@ class PackageLoader:
         self, requirement: SourceRequirement, variant: RenderedVariant
     ) -> tuple[SourceRequirement, ...]:
         """What a variant requires of other source packages, in build, host and run."""
+        wanted = tuple(sorted(variant.source_requirements.items()))
+        key = (requirement, requirement.pinned, requirement.inline is not None, wanted)
+        known = self._needs.get(key)
+        if known is not None:
+            return known
         package = self.load(requirement).package
         found: list[SourceRequirement] = []
-        for name, location in sorted(variant.source_requirements.items()):
+        for name, location in wanted:
             inner = inner_location(requirement.location, location, name)
             same = inner is not location
             base, pinned = (requirement.base, requirement.pinned) if same else (package.root, None)
             found.append(SourceRequirement(name=name, location=inner, base=base, pinned=pinned))
-        return tuple(found)
+        self._needs[key] = tuple(found)
+        return self._needs[key]
 
     def _load(self, requirement: SourceRequirement) -> LoadedPackage:
         location = requirement.location

@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -61,6 +62,7 @@ class RecipeOutput:
     skip: bool
 
 
+@cache
 def engine_version() -> str:
     """The version of rattler-build, without importing it (nor ``importlib.metadata``, half as slow)."""
     found = find_spec("rattler_build")

@@ -167,7 +167,7 @@ def _cached(engine: RecipeInput, digest: str | None) -> tuple[RecipeOutput, ...]
         }
         for output in outputs
     ]
-    write_text(path, json.dumps(data, ensure_ascii=False))
+    write_text(path, json.dumps(data, ensure_ascii=False), durable=False)
     return outputs
 
 

@@ -76,7 +76,7 @@ def tree_digest(folder: Path, globs: Sequence[str] = ()) -> TreeDigest:
         [(path, stats.stamp(path)) for path in listing.watched],
         [(path, stats.stamp(path)) for path in listing.git_index],
     )
-    write_bytes(index_path, marshal.dumps(index))
+    write_bytes(index_path, marshal.dumps(index), durable=False)
     return _from_index(index, index_path)
 
 
