@@ -81,7 +81,7 @@ def install_environments(
     """Make the prefixes of the environments ``names`` hold what is locked; see ``Workspace.install``."""
     import asyncio  # 20 ms that an unchanged workspace does not pay
 
-    from smelt.api.building import BuildOptions, run_builds
+    from smelt.api.building import BuildOptions, for_workspace, run_builds
     from smelt.api.machine import check_machine
 
     lock = workspace.ensure_lock(mode)
@@ -94,7 +94,7 @@ def install_environments(
     plan = workspace.plan_of(lock, names, options.platform, left)
     artifacts = run_builds(
         plan,
-        BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network),
+        for_workspace(BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path), workspace),
         workspace.reporters,
     )
     projects = project_stamps(lock, workspace.model.root)
