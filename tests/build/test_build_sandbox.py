@@ -140,7 +140,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     channel.add("tool", files={"bin/tool": "#!/bin/sh\necho tool\n"})
     channel.index()
     root = home / "ws"
-    recipe(root, "mine", build=["tool"], script=["mkdir -p $PREFIX/share", f"ls -a {home} > $PREFIX/share/seen", "tool"])
+    recipe(
+        root, "mine", build=["tool"], script=["mkdir -p $PREFIX/share", f"ls -a {home} > $PREFIX/share/seen", "tool"]
+    )
     manifest(root, [channel.url], '[dependencies]\nmine = { path = "mine" }\n')
     done = smelt(root, "build", "--sandbox", "-o", "out")
     assert done.returncode == 0, done.stderr
