@@ -101,10 +101,14 @@ def build_all(
         if not isinstance(error, SmeltError):
             raise error
         errors.append(error)
-    if len(errors) == 1:
+    if len(errors) == 1 and not (keep_going and result.skipped):
         raise errors[0]
     left = f", {len(result.skipped)} not tried" if result.skipped else ""
-    raise ErrorGroup(f"{len(errors)} of {len(unique)} builds failed{left}", errors)
+    # the logs above may be long: what it comes to is said once more
+    notes = ["\n".join(["failed:", *(f"  {unique[key].label}" for key in result.failures)])]
+    if result.skipped:
+        notes.append("\n".join(["not tried:", *(f"  {unique[key].label}" for key in result.skipped)]))
+    raise ErrorGroup(f"{len(errors)} of {len(unique)} builds failed{left}", errors, notes)
 
 
 class _Builder:
