@@ -446,11 +446,13 @@ def test_a_work_folder_whose_path_is_too_long(tmp_path: Path) -> None:
 _SLOW = 'echo "started $$"; sleep 300 & echo "child $!"; sleep 300'
 
 _DRIVER = """
+import os
 import sys
 sys.path.insert(0, {kit!r})
 from pathlib import Path
 from build_kit import Recorder, build
 from test_build_execute import hello, script
+from smelt.build.surroundings import Surroundings
 root = Path({root!r})
 
 class Printing(Recorder):
@@ -458,7 +460,8 @@ class Printing(Recorder):
         print(text, flush=True)
 
 one = {make}
-artifact = build([one], root, Printing())[one.key]
+around = Surroundings(sandboxed="SANDBOXED" in os.environ)
+artifact = build([one], root, Printing(), surroundings=around)[one.key]
 print("built" if artifact.built else "cached", artifact.record.sha256, flush=True)
 """
 

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from publish_kit import opt_in, s3_server
 
+from s3_kit import s3_server
 from smelt.api.publish_target import target_of
 from smelt.config.network import Network
 from smelt.errors import NotSupportedError, UsageError
@@ -42,6 +42,12 @@ def root(tmp_path: Path) -> Path:
         opt_in(root / name)
     manifest(root, [channel.url], '[workspace.build-variants]\ntool = ["1.*", "2.*"]\n')
     return root
+
+
+def opt_in(folder: Path) -> None:
+    """Have the package in ``folder`` published."""
+    path = folder / "pixi.toml"
+    path.write_text(path.read_text().replace("[package]\n", "[package]\npublish = true\n"))
 
 
 def names(folder: Path) -> list[str]:

@@ -9,21 +9,31 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from smelt.api.reporter import Reporters
 from smelt.build.compare import differences
+from smelt.build.compiler_cache import CompilerCache, find_compiler_cache
 from smelt.build.editable import derive, find, is_editable
+from smelt.build.environment import home_folder
 from smelt.build.execute import build_all
 from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
 from smelt.build.roots import remember_use
+from smelt.build.sandbox import require_sandbox
+from smelt.build.shared import SharedStore, shared_store
 from smelt.build.store import Store
+from smelt.build.surroundings import Surroundings
 from smelt.config.network import Network
 from smelt.errors import UnknownNameError
 from smelt.fs import cache_root, hold, remove_tree, smelt_cache
 from smelt.install.packages import provide
 from smelt.resolve.plan import BuildPlan
+from smelt.source.download import fetch
 from smelt.types import CondaRecord
+
+if TYPE_CHECKING:
+    from smelt.api.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +46,9 @@ class BuildOptions:
     need. ``clean``: forget what is stored of all that is to be built. ``log_dir``: gets a copy of every log.
     ``workspace``: the manifest of the workspace that the builds are for; what it uses is kept by ``smelt cache gc``.
     ``network``: how channels are reached. ``work_root``: the folder to build in (default: in smelt's cache).
+    ``sandbox``: builds reach no network and do not see the home folder. ``compiler_cache``: ``ccache``, ``sccache`` or
+    a path. ``shared_store``: where what was built elsewhere is taken from, and, with ``shared_store_writes``, what is
+    built here is put (a folder or ``s3://`` address).
     """
 
     packages: Collection[str] | None = None
@@ -48,6 +61,10 @@ class BuildOptions:
     workspace: Path | None = None
     network: Network = field(default_factory=Network)
     work_root: Path | None = None
+    sandbox: bool = False
+    compiler_cache: str | None = None
+    shared_store: str | None = None
+    shared_store_writes: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +85,20 @@ def store(warn: Callable[[str], None] | None = None) -> Store:
     return Store(smelt_cache(), warn)
 
 
+def for_workspace(options: BuildOptions, workspace: Workspace) -> BuildOptions:
+    """``options`` with what the settings and the manifest of ``workspace`` say of builds, where they say nothing."""
+    settings = workspace.settings
+    cache = options.compiler_cache or settings.compiler_cache or workspace.model.compiler_cache
+    return replace(
+        options,
+        network=workspace.network,
+        sandbox=options.sandbox or settings.sandbox,
+        compiler_cache=cache,
+        shared_store=options.shared_store or settings.shared_store,
+        shared_store_writes=options.shared_store_writes and settings.shared_store_writes,
+    )
+
+
 def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> Mapping[str, Artifact]:
     """Build what of ``plan`` is not in the store; the artifacts by build key.
 
@@ -85,7 +116,41 @@ def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> 
         rebuild = frozenset(node.variant.name for node in nodes)
         for node in nodes:
             artifacts.forget(node.key, node.label, reporters.build.warning)
-    return _build(nodes, artifacts, options.work_root or smelt_cache() / "work", options, reporters, rebuild=rebuild)
+    return _build(
+        nodes,
+        artifacts,
+        options.work_root or smelt_cache() / "work",
+        options,
+        reporters,
+        rebuild=rebuild,
+        shared=_shared(options, reporters.build.warning),
+    )
+
+
+def _shared(options: BuildOptions, warn: Callable[[str], None]) -> SharedStore | None:
+    text = options.shared_store
+    if not text or (options.network.offline and text.startswith("s3:")):
+        return None
+    return shared_store(text, options.network, writes=options.shared_store_writes, warn=warn)
+
+
+def _surroundings(options: BuildOptions, reporters: Reporters) -> Surroundings:
+    cache: CompilerCache | None = None
+    if options.compiler_cache not in (None, "", "none"):
+        cache = find_compiler_cache(str(options.compiler_cache))
+        if cache is None:
+            reporters.build.warning(f"the compiler cache `{options.compiler_cache}` is not there; builds go without it")
+        else:
+            cache.folder.mkdir(parents=True, exist_ok=True)
+    if options.sandbox:
+        require_sandbox()
+    return Surroundings(
+        home=home_folder(),
+        sandboxed=options.sandbox,
+        # backends that are programs
+        visible=(smelt_cache() / "backends",),
+        compiler_cache=cache,
+    )
 
 
 def remember(plan: BuildPlan, workspace: Path, derived: Mapping[str, Artifact] | None = None) -> None:
@@ -131,6 +196,7 @@ def _build(
     *,
     rebuild: frozenset[str] = frozenset(),
     repacks: bool = True,
+    shared: SharedStore | None = None,
 ) -> Mapping[str, Artifact]:
     return build_all(
         nodes,
@@ -143,6 +209,9 @@ def _build(
         provide=lambda records: _provide(records, reporters, options.network),
         repacks=repacks,
         log_dir=options.log_dir,
+        surroundings=_surroundings(options, reporters),
+        fetch_source=lambda url, sha256, md5: fetch(url, sha256, md5, options.network)[0],
+        shared=shared,
     )
 
 
@@ -184,9 +253,10 @@ def matrix(plan: BuildPlan, options: BuildOptions) -> list[dict[str, object]]:
     """One entry for each build, as plain data: what a CI service makes jobs of.
 
     ``key`` is the build key, ``needs`` those of the builds that must be there before, ``stored`` whether this machine
-    has it already.
+    or the shared store has it already.
     """
     artifacts, users = store(), _users(plan.nodes)
+    shared = _shared(options, _nothing)
     return [
         {
             "package": node.variant.name,
@@ -197,10 +267,14 @@ def matrix(plan: BuildPlan, options: BuildOptions) -> list[dict[str, object]]:
             "environments": [name for name, keys in users.items() if node.key in keys],
             "key": node.key,
             "needs": list(dict.fromkeys(node.needs)),
-            "stored": artifacts.lookup(node.key) is not None,
+            "stored": artifacts.lookup(node.key) is not None or (shared is not None and shared.has(node.key)),
         }
         for node in selected(plan, options)
     ]
+
+
+def _nothing(_: str) -> None:
+    """Nobody listens."""
 
 
 def _users(nodes: Sequence[BuildNode]) -> dict[str, list[str]]:

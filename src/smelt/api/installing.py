@@ -139,10 +139,10 @@ def _build(
         return _Built()
 
     # 50 ms, with all that rendering and building takes
-    from smelt.api.building import BuildOptions, run_builds, with_editables
+    from smelt.api.building import BuildOptions, for_workspace, run_builds, with_editables
 
     plan = workspace.plan_of(lock, names, options.platform, left)
-    build = BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path, network=workspace.network)
+    build = for_workspace(BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path), workspace)
     if options.platform is None:
         artifacts = with_editables(plan, _own_builds(workspace, names, lock, plan, left), build, workspace.reporters)
     else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from smelt.api.building import BuildOptions, run_builds, store
+from smelt.api.building import BuildOptions, for_workspace, run_builds, store
 from smelt.api.platforms import environment_named, platform_for
 from smelt.api.pypi import pypi_install, python_provider
 from smelt.config.settings import load_settings
@@ -228,8 +228,12 @@ def _build(
     built = dict(
         run_builds(
             replace(plan, nodes=tuple(needed)),
-            BuildOptions(
-                jobs=options.jobs, workspace=workspace.model.manifest_path if len(needed) == len(plan.nodes) else None
+            for_workspace(
+                BuildOptions(
+                    jobs=options.jobs,
+                    workspace=workspace.model.manifest_path if len(needed) == len(plan.nodes) else None,
+                ),
+                workspace,
             ),
             workspace.reporters,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from smelt.api.building import BuildOptions, run_builds
+from smelt.api.building import BuildOptions, for_workspace, run_builds
 from smelt.api.platforms import environment_named
 from smelt.api.publish_set import Member, check_alone, check_closed, in_order, member, opted_in
 from smelt.build.model import Artifact, BuildNode
@@ -143,7 +143,7 @@ def build_publication(
             "for another platform yet",
             help="publish it on a machine of that platform; packages that are `noarch` can be published anywhere",
         )
-    options = replace(options or BuildOptions(), network=workspace.network)
+    options = for_workspace(options or BuildOptions(), workspace)
     artifacts = run_builds(plan.publication.plan, options, workspace.reporters)
     found: dict[str, Artifact] = {}
     for key in plan.publication.keys:

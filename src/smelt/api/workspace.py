@@ -310,9 +310,9 @@ class Workspace:
         options: BuildOptions | None = None,
     ) -> Mapping[str, Artifact]:
         """Build the source packages that ``environments`` need; the artifacts by build key. Raises BuildError."""
-        from smelt.api.building import BuildOptions, run_builds
+        from smelt.api.building import BuildOptions, for_workspace, run_builds
 
-        options = replace(options or BuildOptions(), workspace=self.model.manifest_path, network=self.network)
+        options = replace(for_workspace(options or BuildOptions(), self), workspace=self.model.manifest_path)
         return run_builds(self.plan(environments, mode=mode), options, self.reporters)
 
     def supported(self) -> tuple[str, ...]:

@@ -93,6 +93,13 @@ def _credentials(outer: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def home_folder(outer: Mapping[str, str] | None = None) -> Path | None:
+    """The user's home folder; None where nobody has said which it is."""
+    outer = os.environ if outer is None else outer
+    home = outer.get("USERPROFILE" if sys.platform == "win32" else "HOME")
+    return Path(home) if home and Path(home).is_absolute() else None
+
+
 def provide_tools(folder: Path) -> None:
     """Fill ``folder`` with the executables that rattler-build itself needs: patchelf on Linux.
 

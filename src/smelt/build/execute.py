@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import threading
 import time
@@ -21,9 +22,11 @@ from smelt.build.repack import description_job, repack
 from smelt.build.reporter import BuildReporter
 from smelt.build.requirement import canonical
 from smelt.build.run import BuiltPackage, run_worker
+from smelt.build.shared import SharedPackage, SharedStore
 from smelt.build.store import Store, log_name
+from smelt.build.surroundings import FetchSource, Surroundings, with_local_sources
 from smelt.errors import BuildError, ErrorGroup, SmeltError
-from smelt.fs import cache_root, hold, hold_if_free
+from smelt.fs import cache_root, hold, hold_if_free, remove_tree
 from smelt.scheduler.cancellation import Cancellation
 from smelt.scheduler.graph import run_graph
 from smelt.types import CondaRecord, digest_json
@@ -45,6 +48,9 @@ def build_all(
     provide: Provide | None = None,
     repacks: bool = True,
     log_dir: Path | None = None,
+    surroundings: Surroundings | None = None,
+    fetch_source: FetchSource | None = None,
+    shared: SharedStore | None = None,
 ) -> Mapping[str, Artifact]:
     """The artifact of every node, by build key; what the store has is not built.
 
@@ -56,6 +62,8 @@ def build_all(
     ``package_cache``: rattler's cache (default: the shared one). ``provide`` is called before each build with all
     packages of its two environments, to fetch them into that cache and to heal what is damaged there: rattler-build
     itself neither checks archives on disk nor what was unpacked from them, and does not say what it cannot fetch.
+    ``surroundings``: what of this machine builds see. ``fetch_source`` brings the archives that a recipe names into a
+    sandboxed build. ``shared``: a store of many machines, which is asked before anything is built and is given what is.
 
     A failing build stores nothing and stops the others; with ``keep_going`` all that do not need it go on.
     Raises BuildError (ErrorGroup, with several): the end of the log, the whole log kept in ``store.logs``; and
@@ -73,6 +81,9 @@ def build_all(
         provide=provide,
         repacks=repacks,
         log_dir=log_dir,
+        surroundings=surroundings or Surroundings(),
+        fetch_source=fetch_source,
+        shared=shared,
     )
     try:
         result = run_graph(
@@ -90,10 +101,14 @@ def build_all(
         if not isinstance(error, SmeltError):
             raise error
         errors.append(error)
-    if len(errors) == 1:
+    if len(errors) == 1 and not (keep_going and result.skipped):
         raise errors[0]
     left = f", {len(result.skipped)} not tried" if result.skipped else ""
-    raise ErrorGroup(f"{len(errors)} of {len(unique)} builds failed{left}", errors)
+    # the logs above may be long: what it comes to is said once more
+    notes = ["\n".join(["failed:", *(f"  {unique[key].label}" for key in result.failures)])]
+    if result.skipped:
+        notes.append("\n".join(["not tried:", *(f"  {unique[key].label}" for key in result.skipped)]))
+    raise ErrorGroup(f"{len(errors)} of {len(unique)} builds failed{left}", errors, notes)
 
 
 class _Builder:
@@ -111,6 +126,9 @@ class _Builder:
         provide: Provide | None,
         repacks: bool,
         log_dir: Path | None,
+        surroundings: Surroundings,
+        fetch_source: FetchSource | None,
+        shared: SharedStore | None,
     ) -> None:
         self._store = store
         self._reporter = reporter
@@ -121,6 +139,9 @@ class _Builder:
         self._provide = provide
         self._repacks = repacks
         self._log_dir = log_dir
+        self._surroundings = surroundings
+        self._fetch_source = fetch_source
+        self._shared = shared
         self._records: dict[str, CondaRecord] = {}
 
     def job(self, node: BuildNode):
@@ -152,13 +173,48 @@ class _Builder:
             ):
                 cancellation.check()
                 stored = self._store.lookup(node.key)
+                if stored is None and not again:
+                    stored = self._fetched(node, cancellation)
                 if stored is None or again:
-                    return self._build(node, stored, cancellation, started)
+                    artifact = self._build(node, stored, cancellation, started)
+                    if self._shared is not None:
+                        _interruptible(functools.partial(self._shared.offer, node, artifact), cancellation)
+                    return artifact
                 found = stored
         self._store.mark_used(node.key)
         self._sweep(node)
         self._reporter.cached(node, found)
         return found
+
+    def _fetched(self, node: BuildNode, cancellation: Cancellation) -> Artifact | None:
+        """The artifact of ``node`` from the shared store, in ours now; None if it has none that can be taken."""
+        if self._shared is None:
+            return None
+        shared, found = self._shared, list[SharedPackage | None]()
+        folder = self._work_root / _work_name(node)
+        with hold(_lock_of(folder), f"fetching {node.label}", check=cancellation.check):
+            try:
+                remove_tree(folder)
+                folder.mkdir(parents=True)
+                _interruptible(lambda: found.append(shared.fetch(node, folder)), cancellation)
+                package = found[0]
+                if package is None:
+                    return None
+                try:
+                    _compare(node, package.index, package.run_exports)
+                except BuildError as error:
+                    shared.refuse(node, "\n".join([error.message, *error.notes[1:]]))
+                    return None
+                return self._store.put(
+                    node,
+                    package.archive,
+                    package.index,
+                    package.log,
+                    undeclared=package.undeclared,
+                    origin=shared.label,
+                )
+            finally:
+                self._cleanup.discard(folder)
 
     def _sweep(self, node: BuildNode) -> None:
         """Remove what a process left that was killed between storing its artifact and clearing up."""
@@ -177,7 +233,12 @@ class _Builder:
         if self._provide is not None and files is None:
             items = (*node.build_inputs, *node.host_inputs)
             records = [item if isinstance(item, CondaRecord) else inputs[item.key] for item in items]
-            _interruptible(self._provide, records, cancellation)
+            _interruptible(functools.partial(self._provide, records), cancellation)
+        around = self._surroundings
+        visible = around.visible
+        if around.sandboxed and files is None:
+            spec, archives = with_local_sources(spec, self._fetch_source)
+            visible = (*visible, *archives)
         if files is None:
             # the reference's words: scripts look for them
             name = f"{node.variant.name}-{node.variant.version}-{node.variant.build}"
@@ -189,6 +250,10 @@ class _Builder:
             checkout=node.checkout.folder,
             package_cache=self._package_cache,
             tool=tool_data(node.variant),
+            home=around.home,
+            sandboxed=around.sandboxed,
+            visible=visible,
+            compiler_cache=around.compiler_cache.to_dict() if around.compiler_cache is not None else None,
         )
         with hold(
             _lock_of(folder),
@@ -209,15 +274,19 @@ class _Builder:
                     raise build_error(node, built, kept)
                 if files is not None:
                     built = _repacked(built, files, spec, placement)
-                _compare(node, built)
+                _compare(node, built.index, built.run_exports)
                 repacked = files is not None
-                artifact = self._store.put(node, built.archive, built.index, placement.log, repacked=repacked)
+                artifact = self._store.put(
+                    node, built.archive, built.index, placement.log, repacked=repacked, undeclared=built.undeclared
+                )
             finally:
                 self._cleanup.discard(folder)
         if stored is not None and stored.record.sha256 != artifact.record.sha256:
             self._reporter.warning(
                 f"{node.label} is not reproducible: it was built again from equal inputs and differs from before"
             )
+        for line in artifact.undeclared:
+            self._reporter.warning(f"{node.label}: {line}")
         self._reporter.finished(node, artifact, time.monotonic() - started)
         return artifact
 
@@ -246,22 +315,22 @@ def _repacked(described: BuiltPackage, files: Artifact, spec: JobSpec, placement
     before = files.log.read_text(encoding="utf-8", errors="replace") if files.log.is_file() else ""
     head = f"repacked: the files are those of build {files.key}, only the description is new. Its log:\n"
     placement.log.write_text(before if before.startswith("repacked: ") else head + before, encoding="utf-8")
-    return BuiltPackage(archive=target, index=index, run_exports=described.run_exports)
+    return BuiltPackage(archive=target, index=index, run_exports=described.run_exports, undeclared=files.undeclared)
 
 
-def _interruptible(provide: Provide, records: Sequence[CondaRecord], cancellation: Cancellation) -> None:
-    """Call ``provide``; if cancelled, leave it behind in its thread (a download may hang) and raise Cancelled."""
+def _interruptible(work: Callable[[], object], cancellation: Cancellation) -> None:
+    """Call ``work``; if cancelled, leave it behind in its thread (a download may hang) and raise Cancelled."""
     ended = threading.Event()
     failure: list[BaseException] = []
 
     def run() -> None:
         try:
-            provide(records)
+            work()
         except BaseException as error:  # noqa: BLE001 - raised below
             failure.append(error)
         ended.set()
 
-    threading.Thread(target=run, name="provide", daemon=True).start()
+    threading.Thread(target=run, name="smelt-wait", daemon=True).start()
     with cancellation.calls(ended.set):
         ended.wait()
     cancellation.check()
@@ -306,14 +375,14 @@ def _output_folder(folder: Path, node: BuildNode) -> Path:
         ) from error
 
 
-def _compare(node: BuildNode, built: BuiltPackage) -> None:
+def _compare(node: BuildNode, index: Mapping[str, Any], run_exports: Mapping[str, Any]) -> None:
     """What the package says of itself must be what was locked. Raises BuildError (``metadata-mismatch``)."""
-    index, exports = built.index, node.metadata.run_exports.to_dict()
+    exports = node.metadata.run_exports.to_dict()
     differences: list[str] = []
     for key, wanted, found in (
         ("depends", node.metadata.depends, index.get("depends")),
         ("constrains", node.metadata.constrains, index.get("constrains")),
-        *((f"run_exports.{kind}", exports.get(kind, ()), built.run_exports.get(kind)) for kind in _EXPORTS),
+        *((f"run_exports.{kind}", exports.get(kind, ()), run_exports.get(kind)) for kind in _EXPORTS),
     ):
         locked = {canonical(text) for text in wanted}
         actual = {canonical(text) for text in found or ()}

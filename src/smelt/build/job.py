@@ -78,7 +78,9 @@ class Placement:
     ``folder``: the work folder, owned by the job alone. ``output``: the folder in it below which all is that the
     build script may see (its path is padded, see ``smelt.build.environment.output_folder``).
     ``checkout``: the source code. ``package_cache``: rattler's cache. ``tool``: the program that builds it, as data
-    (``smelt.source.protocol.tool.BackendTool``); None for rattler-build.
+    (``smelt.source.protocol.tool.BackendTool``); None for rattler-build. ``home``: the user's home folder, of which
+    nothing may end up in the package. ``sandboxed``: no network, and nothing of that folder to be seen but ``visible``.
+    ``compiler_cache``: as data (``smelt.build.compiler_cache``).
     """
 
     folder: Path
@@ -86,6 +88,10 @@ class Placement:
     checkout: Path
     package_cache: Path
     tool: Mapping[str, Any] | None = None
+    home: Path | None = None
+    sandboxed: bool = False
+    visible: tuple[Path, ...] = ()
+    compiler_cache: Mapping[str, Any] | None = None
 
     @property
     def job_file(self) -> Path:
@@ -109,6 +115,12 @@ def write_job(spec: JobSpec, placement: Placement) -> None:
             "package_cache": str(placement.package_cache),
         },
         "tool": placement.tool,
+        "surroundings": {
+            "home": None if placement.home is None else str(placement.home),
+            "sandboxed": placement.sandboxed,
+            "visible": [str(path) for path in placement.visible],
+            "compiler_cache": placement.compiler_cache,
+        },
     }
     placement.job_file.write_text(json.dumps(data), encoding="utf-8")
 
@@ -117,4 +129,12 @@ def read_job(path: Path) -> tuple[JobSpec, Placement]:
     """The inverse of ``write_job``. Raises OSError, ValueError."""
     data = cast("dict[str, dict[str, Any]]", json.loads(path.read_text(encoding="utf-8")))
     folders = {key: Path(value) for key, value in data["placement"].items()}
-    return JobSpec.from_dict(data["spec"]), Placement(**folders, tool=data["tool"])
+    more = data["surroundings"]
+    return JobSpec.from_dict(data["spec"]), Placement(
+        **folders,
+        tool=data["tool"],
+        home=None if more["home"] is None else Path(more["home"]),
+        sandboxed=more["sandboxed"],
+        visible=tuple(Path(path) for path in more["visible"]),
+        compiler_cache=more["compiler_cache"],
+    )

@@ -69,7 +69,9 @@ class Artifact:
     """A built package in the store: ``record.url`` is a ``file://`` address of ``path``.
 
     ``log`` is the build's log; ``built`` tells whether this call made it (False: it was in the store), ``repacked``
-    whether it did so from the files of another build.
+    whether it did so from the files of another build. ``undeclared``: what of it is of the machine that built it.
+    ``origin``: the shared store that it was taken from, None for what was built here; ``fetched`` whether this call did
+    that.
     """
 
     key: str
@@ -78,3 +80,6 @@ class Artifact:
     log: Path
     built: bool = False
     repacked: bool = False
+    undeclared: tuple[str, ...] = ()
+    origin: str | None = None
+    fetched: bool = False

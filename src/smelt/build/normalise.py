@@ -31,7 +31,8 @@ class NormalRequest:
     """``archive``: what rattler-build wrote. ``target``: where the artifact goes (its name counts).
 
     ``paths``: what stands for paths of this machine, replaced in this order.
-    ``timestamp``: seconds since the epoch. ``compile_modules``: None where there is to be no bytecode.
+    ``timestamp``: seconds since the epoch. ``compile_modules``: None where there is to be no bytecode. ``inspect`` is
+    shown the files as they will be.
     """
 
     archive: Path
@@ -39,6 +40,7 @@ class NormalRequest:
     paths: tuple[PathSubstitute, ...]
     timestamp: int
     compile_modules: CompileModules | None = None
+    inspect: Callable[[Sequence[Member]], None] | None = None
 
 
 def normalise(request: NormalRequest) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -73,6 +75,8 @@ def normalise(request: NormalRequest) -> tuple[Mapping[str, Any], Mapping[str, A
     info["info/index.json"] = info["info/index.json"].with_data(_dump(index))
     info["info/about.json"] = info["info/about.json"].with_data(_dump(about))
     info["info/paths.json"] = info["info/paths.json"].with_data(described_paths(entries, files))
+    if request.inspect is not None:
+        request.inspect(tuple(files.values()))
     write_conda(
         request.target,
         CondaArchive(files=tuple(files.values()), info=tuple(info.values())),

@@ -24,11 +24,15 @@ KEPT_LINES = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltPackage:
-    """What the worker made: the package file (in the work folder), its ``index.json`` and its ``run_exports.json``."""
+    """What the worker made: the package file (in the work folder), its ``index.json`` and its ``run_exports.json``.
+
+    ``undeclared``: what it says of things that the build was not given.
+    """
 
     archive: Path
     index: Mapping[str, Any]
     run_exports: Mapping[str, Any]
+    undeclared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,12 @@ def run_worker(
     cancellation.check()
     if "result" in last:
         result = cast("dict[str, Any]", last["result"])
-        return BuiltPackage(archive=Path(result["archive"]), index=result["index"], run_exports=result["run_exports"])
+        return BuiltPackage(
+            archive=Path(result["archive"]),
+            index=result["index"],
+            run_exports=result["run_exports"],
+            undeclared=tuple(result["undeclared"]),
+        )
     if "error" in last:
         error = cast("dict[str, Any]", last["error"])
         return WorkerFailure(

@@ -19,13 +19,13 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 from smelt.build.model import Artifact, BuildNode
-from smelt.build.plain import mapping
+from smelt.build.plain import mapping, texts
 from smelt.errors import CacheError
 from smelt.fs import hold, remove_tree, replace_folder, staging_folder, write_text
 from smelt.solve.records import from_repodata
@@ -115,7 +115,15 @@ class Store:
         if not whole:
             warn(f"the stored package {record.file_name} is damaged: it is made again")
             return None
-        return Artifact(key=key, path=path, record=record, log=folder / _LOG)
+        told, origin = texts(mapping(data).get("undeclared")), mapping(data).get("origin")
+        return Artifact(
+            key=key,
+            path=path,
+            record=record,
+            log=folder / _LOG,
+            undeclared=told,
+            origin=origin if isinstance(origin, str) else None,
+        )
 
     def verify(self, key: str) -> bool:
         """Whether the artifact of ``key`` is there and its content has the recorded sha256 (reads all of it)."""
@@ -138,12 +146,21 @@ class Store:
         return artifact
 
     def put(
-        self, node: BuildNode, archive: Path, index: Mapping[str, Any], log: Path, *, repacked: bool = False
+        self,
+        node: BuildNode,
+        archive: Path,
+        index: Mapping[str, Any],
+        log: Path,
+        *,
+        repacked: bool = False,
+        undeclared: Sequence[str] = (),
+        origin: str | None = None,
     ) -> Artifact:
         """Take ``archive`` in as the artifact of ``node``; call it inside ``building``.
 
         The archive is moved (or copied, from another file system); ``index`` is its ``index.json``. ``repacked``: its
-        files were made by another build. What was there before is replaced. Raises CacheError.
+        files were made by another build. ``undeclared`` is kept with it. ``origin``: the shared store that it is from,
+        None for what was built here. What was there before is replaced. Raises CacheError.
         """
         target = self.folder(node.key)
         with _explained(self._root):
@@ -155,7 +172,14 @@ class Store:
                 stat = placed.stat()
                 repodata = {**index, "sha256": sha256_file(placed), "size": stat.st_size}
                 repodata["run_exports"] = node.metadata.run_exports.to_dict()
-                data = {"key": node.key, "mtime_ns": stat.st_mtime_ns, "file": archive.name, "repodata": repodata}
+                data = {
+                    "key": node.key,
+                    "mtime_ns": stat.st_mtime_ns,
+                    "file": archive.name,
+                    "repodata": repodata,
+                    "undeclared": list(undeclared),
+                    "origin": origin,
+                }
                 inputs = json.dumps(dict(node.inputs), indent=1, sort_keys=True, ensure_ascii=False)
                 (staging / _INPUTS).write_text(inputs, encoding="utf-8")
                 (staging / _RECORD).write_text(json.dumps(data, indent=1, sort_keys=True), encoding="utf-8")
@@ -167,8 +191,17 @@ class Store:
         record = _record(data, target)
         if record is None:
             raise CacheError(f"the package {archive.name} does not describe itself", code="metadata-broken")
-        path, log = target / archive.name, target / _LOG
-        return Artifact(key=node.key, path=path, record=record, log=log, built=True, repacked=repacked)
+        return Artifact(
+            key=node.key,
+            path=target / archive.name,
+            record=record,
+            log=target / _LOG,
+            built=origin is None,
+            repacked=repacked,
+            undeclared=tuple(undeclared),
+            origin=origin,
+            fetched=origin is not None,
+        )
 
     def forget(self, key: str, label: str, waiting: Callable[[str], None] | None = None) -> int | None:
         """Remove the artifact of ``key``; its size in bytes, None if there was none.

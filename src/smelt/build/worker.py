@@ -101,7 +101,7 @@ class Events:
 def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, Any]:
     """Stage the source, run rattler-build, check what it did to shared files, and write the artifact.
 
-    Gives ``{"archive": path, "index": index.json, "run_exports": run_exports.json}``.
+    Gives ``{"archive": path, "index": index.json, "run_exports": run_exports.json, "undeclared": lines}``.
     Raises BuildFailed, SmeltError, OSError.
     """
     folder, output = placement.folder, placement.output
@@ -115,16 +115,22 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
     started = time.time_ns()
     prefix = host_prefix(output, spec.name)
     target = folder / "artifact" / f"{spec.name}-{spec.version}-{spec.build}.conda"
+    if placement.sandboxed:
+        _enter_sandbox(placement)
     if spec.foreign is not None:
         from smelt.build.foreign import build_by_backend
 
         archive = build_by_backend(spec, placement, source, events.line)
         _check_shared_files((build_prefix(output, spec.name), prefix), started)
-        return _normalise(spec, archive, target, output, prefix, events)
+        return _normalise(spec, placement, archive, target, prefix, events)
     channels = _write_channels(spec, folder / "channels")
     recipe = _with_folders(spec.recipe, {"@source@": str(source), "@output@": str(output)})
     recipe_folder = source / spec.recipe_folder if spec.recipe_folder is not None else output / "recipe"
     recipe_folder.mkdir(parents=True, exist_ok=True)
+    if placement.compiler_cache is not None:
+        from smelt.build.compiler_cache import CompilerCache, with_compiler_cache
+
+        recipe = with_compiler_cache(recipe, CompilerCache.from_dict(placement.compiler_cache), output / "tools")
     started = time.time_ns()
     archive = run_engine(
         recipe,
@@ -137,7 +143,21 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
         progress=events,
     )
     _check_shared_files((build_prefix(output, spec.name), prefix), started)
-    return _normalise(spec, archive, target, output, prefix, events)
+    return _normalise(spec, placement, archive, target, prefix, events)
+
+
+def _enter_sandbox(placement: Placement) -> None:
+    """From here on there is no network, and of the user's home folder nothing but what builds need."""
+    from smelt.build.sandbox import enter, refused
+
+    ours = [Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parent.parent]
+    needed = [placement.folder, placement.package_cache, *ours, *placement.visible]
+    if placement.compiler_cache is not None:
+        needed += [Path(placement.compiler_cache[key]) for key in ("folder", "program")]
+    try:
+        enter([] if placement.home is None else [placement.home], needed)
+    except OSError as error:
+        raise refused(str(error.strerror or error)) from error
 
 
 def _stage_source(spec: JobSpec, placement: Placement, target: Path) -> None:
@@ -234,9 +254,23 @@ def _evict(prefix: Path, name: str) -> str | None:
 
 
 def _normalise(
-    spec: JobSpec, archive: Path, target: Path, output: Path, prefix: Path, events: Events
+    spec: JobSpec, placement: Placement, archive: Path, target: Path, prefix: Path, events: Events
 ) -> dict[str, Any]:
     from smelt.build.normalise import NormalRequest, normalise
+    from smelt.build.undeclared import surroundings, undeclared
+
+    output = placement.output
+    lines: list[str] = []
+
+    def inspect(members: Sequence[Member]) -> None:
+        foreign = {placement.checkout: "the folder of the source code", Path(sys.prefix): "the folder of smelt"}
+        if placement.home is not None:
+            foreign[placement.home] = "the home folder"
+        prefixes = (prefix, build_prefix(output, spec.name))
+        placeholder = canonical_paths(output, prefix)[0].in_text
+        lines.extend(undeclared(members, surroundings(prefixes, placeholder, foreign)))
+        for line in lines:
+            events.line(f"undeclared: {line}")
 
     def compile_modules(members: Sequence[Member], unsuited: frozenset[str]) -> Sequence[Member]:
         from smelt.build.bytecode import compile_modules as compiled
@@ -261,9 +295,10 @@ def _normalise(
             paths=canonical_paths(output, prefix),
             timestamp=spec.timestamp,
             compile_modules=compile_modules if spec.compiles_python and interpreter.is_file() else None,
+            inspect=inspect,
         )
     )
-    return {"archive": str(target), "index": index, "run_exports": run_exports}
+    return {"archive": str(target), "index": index, "run_exports": run_exports, "undeclared": lines}
 
 
 if __name__ == "__main__":

@@ -56,10 +56,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="build everything once more, from nothing and in another folder; exit code 1 and the files if they differ",
     )
     parser.add_argument("--keep-going", action="store_true", help="do not let a failed build stop the others")
+    parser.add_argument("--sandbox", action="store_true", help=SANDBOX)
     parser.add_argument("--log-dir", type=Path, metavar="DIR", help="copy the logs there, of failed builds too")
     parser.add_argument("--output-dir", "-o", type=Path, metavar="DIR", help="copy the packages there")
     add_lock_usage(parser)
     add_jobs(parser)
+
+
+SANDBOX = "builds reach no network and see nothing of the home folder (Linux; SMELT_SANDBOX)"
 
 
 def variant_value(text: str) -> tuple[str, str]:
@@ -72,7 +76,7 @@ def variant_value(text: str) -> tuple[str, str]:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Build the source packages of the workspace."""
-    from smelt.api.building import BuildOptions, explain_builds, matrix, run_builds, verify_builds
+    from smelt.api.building import BuildOptions, explain_builds, for_workspace, matrix, run_builds, verify_builds
     from smelt.api.platforms import environment_named
 
     workspace = load(arguments, terminal)
@@ -90,7 +94,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 code="unknown-package",
                 help=f"did you mean `{guess}`?" if guess else f"there are {listed}",
             )
-    options = BuildOptions(
+    asked = BuildOptions(
         packages=arguments.package,
         rebuild=arguments.rebuild,
         jobs=arguments.jobs,
@@ -99,7 +103,9 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         clean=arguments.clean,
         log_dir=arguments.log_dir,
         workspace=workspace.model.manifest_path,
+        sandbox=arguments.sandbox,
     )
+    options = for_workspace(asked, workspace)
     if arguments.why:
         return _why(explain_builds(plan, options=options), terminal)
     if arguments.matrix_json:
@@ -110,6 +116,8 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         word = terminal.style("built ", "green") if artifact.built else terminal.style("cached", "dim")
         if artifact.repacked:
             word = terminal.style("repacked", "green")
+        elif artifact.fetched:
+            word = terminal.style("fetched", "green")
         terminal.print(f"{word} {artifact.record}  sha256:{(artifact.record.sha256 or '')[:16]}")
         if arguments.output_dir is not None:
             folder: Path = arguments.output_dir / artifact.record.subdir

@@ -15,7 +15,8 @@ def render(error: SmeltError, terminal: Terminal) -> str:
     if isinstance(error, ErrorGroup):
         parts = [render(each, terminal) for each in error.errors]
         summary = f"{paint('error', 'red', 'bold')}: {paint(error.message, 'bold')}"
-        return "\n\n".join([*parts, summary])
+        notes = [line for note in error.notes for line in _block("note", note, terminal, "blue")]
+        return "\n\n".join([*parts, "\n".join([summary, *notes])])
     lines = [f"{paint(f'error[{error.kind}]', 'red', 'bold')}: {paint(error.message, 'bold')}"]
     for label in error.labels:
         lines.extend(_quote(label, terminal))

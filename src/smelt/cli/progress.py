@@ -132,7 +132,10 @@ class BuildProgress:
     def cached(self, node: BuildNode, artifact: Artifact) -> None:
         """It was in the store."""
         self._board.end(node.key)
-        self._board.terminal.detail(f"{node.label} is in the store")
+        if artifact.fetched:
+            self._board.say(f"{self._board.mark('✔', 'green')} {node.label} is from the shared store {artifact.origin}")
+        else:
+            self._board.terminal.detail(f"{node.label} is in the store")
 
     def waiting(self, node: BuildNode, message: str) -> None:
         """Another process builds it."""

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smelt.cli.build import SANDBOX
 from smelt.cli.options import add_jobs, positive
 from smelt.cli.settings import (
     add_config_source,
@@ -73,6 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clean", "-c", action="store_true", help="forget what is stored of these builds first")
     parser.add_argument("--package-format", metavar="FORMAT", help="`conda`; there is no other")
     parser.add_argument("--keep-going", action="store_true", help="do not let a failed build stop the others")
+    parser.add_argument("--sandbox", action="store_true", help=SANDBOX)
     parser.add_argument("--log-dir", type=Path, metavar="DIR", help="copy the logs there, of failed builds too")
     add_jobs(parser)
     add_config_source(parser)
@@ -137,6 +139,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             clean=arguments.clean,
             log_dir=arguments.log_dir,
             work_root=arguments.build_dir,
+            sandbox=arguments.sandbox,
         ),
     )
     existing: Existing = "replace" if arguments.force else "fail" if arguments.no_skip_existing else "skip"

@@ -21,6 +21,10 @@ _VARIABLES = (
 )
 """Variable, key, and the value that it stands for when it is on."""
 
+_TEXTS = (("SMELT_SHARED_STORE", "shared-store"), ("SMELT_COMPILER_CACHE", "compiler-cache"))
+_SWITCHES = (("SMELT_SHARED_STORE_WRITES", "shared-store-writes"), ("SMELT_SANDBOX", "sandbox"))
+"""Variable, and the key of ``tool.smelt`` that it stands for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -101,6 +105,28 @@ class Settings:
     def offline(self) -> bool:
         """Whether nothing but what is cached may be used."""
         return self.get("offline") is True
+
+    @property
+    def shared_store(self) -> str | None:
+        """The store of built packages that several machines share: a folder, or an ``s3://`` address."""
+        found = self.get("tool", "smelt", "shared-store")
+        return str(found) if found else None
+
+    @property
+    def shared_store_writes(self) -> bool:
+        """Whether what is built here is put into the shared store."""
+        return self.get("tool", "smelt", "shared-store-writes") is not False
+
+    @property
+    def compiler_cache(self) -> str | None:
+        """The compiler cache that builds use: ``ccache``, ``sccache``, a path, or ``none``."""
+        found = self.get("tool", "smelt", "compiler-cache")
+        return str(found) if found else None
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether builds reach no network and do not see the home folder."""
+        return self.get("tool", "smelt", "sandbox") is True
 
     @property
     def pypi_index_url(self) -> str | None:
@@ -214,6 +240,16 @@ def _from_environment(environment: Mapping[str, str]) -> Data:
             found["offline"] = switched
         elif switched:
             found[path[0]] = value
+    own: Data = {}
+    for variable, name in _TEXTS:
+        if environment.get(variable):
+            own[name] = environment[variable]
+    for variable, name in _SWITCHES:
+        switched = boolish(environment.get(variable, ""))
+        if switched is not None:
+            own[name] = switched
+    if own:
+        found["tool"] = {"smelt": own}
     roots = environment.get("PIXI_TLS_ROOT_CERTS")
     if roots:
         found["tls-root-certs"] = roots

@@ -71,6 +71,6 @@ class ErrorGroup(SmeltError):
 
     code = "errors"
 
-    def __init__(self, message: str, errors: Sequence[SmeltError]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, errors: Sequence[SmeltError], notes: Sequence[str] = ()) -> None:
+        super().__init__(message, notes=notes)
         self.errors = tuple(errors)

@@ -2,7 +2,7 @@
 
 ``profile.<name>`` (``env``, ``config.<backend>``, ``packages``, ``activation.env``), ``feature.<name>.profile``,
 ``matrix.<name>`` (axes of features, ``exclude``, ``solve-group``, ``no-default-feature``), ``on-demand``
-(``no-default-feature``), ``variant-constraints``.
+(``no-default-feature``), ``variant-constraints``, ``compiler-cache``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from smelt.manifest.reading import Table, type_name
 from smelt.types import is_package_name, normalize_name
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_COMPILER_CACHES = ("ccache", "sccache")
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -64,6 +65,7 @@ class TomlSmelt:
     feature_profiles: Mapping[str, tuple[str, KeyPath]] = field(default_factory=lambda: MappingProxyType({}))
     matrices: Mapping[str, TomlMatrix] = field(default_factory=lambda: MappingProxyType({}))
     variant_constraints: bool = True
+    compiler_cache: str | None = None
     on_demand: TomlOnDemand | None = None
 
 
@@ -78,6 +80,15 @@ def read_smelt(table: Table) -> TomlSmelt:
             features[inner.name] = (profile, inner.at("profile"))
     matrices = {inner.name: _read_matrix(inner) for inner in table.tables("matrix") or ()}
     constraints = table.boolean("variant-constraints")
+    compiler_cache = table.string("compiler-cache")
+    if compiler_cache is not None and compiler_cache not in _COMPILER_CACHES:
+        table.problems.error(
+            "value",
+            f"`{compiler_cache}` is no compiler cache that builds can use",
+            table.problems.value(table.at("compiler-cache")),
+            help=f"write {' or '.join(f'`{name}`' for name in _COMPILER_CACHES)}; where it is on a machine, its "
+            "configuration tells",
+        )
     demand: TomlOnDemand | None = None
     inner = table.table("on-demand")
     if inner is not None:
@@ -89,6 +100,7 @@ def read_smelt(table: Table) -> TomlSmelt:
         feature_profiles=MappingProxyType(features),
         matrices=MappingProxyType(matrices),
         variant_constraints=constraints is not False,
+        compiler_cache=compiler_cache,
         on_demand=demand,
     )
 

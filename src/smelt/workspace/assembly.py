@@ -128,6 +128,7 @@ class Assembly:
             profiles=MappingProxyType(profiles),
             package=package,
             variant_constraints=self.manifest.smelt.variant_constraints,
+            compiler_cache=self.manifest.smelt.compiler_cache,
             description=properties.description,
             warnings=tuple(problems.warnings),
             properties=properties,

@@ -193,6 +193,7 @@ class Workspace:
     profiles: Mapping[str, Profile]
     package: Package | None
     variant_constraints: bool = True
+    compiler_cache: str | None = None
     description: str | None = None
     warnings: tuple[str, ...] = ()
     properties: WorkspaceProperties = field(default_factory=WorkspaceProperties, compare=False, repr=False)

@@ -1,11 +1,11 @@
-"""A real S3 server, and workspaces whose packages want to be published."""
+"""A real S3 server."""
 
 from __future__ import annotations
 
 import logging
+import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,13 +37,9 @@ def s3_server(monkeypatch: pytest.MonkeyPatch, name: str = "parcels") -> Generat
             monkeypatch.setenv(variable, value)
         for variable in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_REGION"):
             monkeypatch.delenv(variable, raising=False)
+        # what it serves is kept in the process, for all servers of it
+        urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=10).close()
         boto3.client("s3", endpoint_url=url, region_name=REGION).create_bucket(Bucket=name)
         yield Bucket(BucketOptions(bucket=name, endpoint=url, region=REGION, path_style=True))
     finally:
         running.stop()
-
-
-def opt_in(folder: Path) -> None:
-    """Have the package in ``folder`` published."""
-    path = folder / "pixi.toml"
-    path.write_text(path.read_text().replace("[package]\n", "[package]\npublish = true\n"))
