@@ -13,7 +13,7 @@ from smelt.errors import ErrorGroup, LockOutdatedError, SmeltError, SolveError, 
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.plan import BuildPlanner
 from smelt.workspace.load import load_workspace
-from spine_kit import SUBDIR, Channel, manifest, package, recipe
+from spine_kit import SUBDIR, Channel, manifest, package, posix, recipe, smelt
 
 
 def test_a_recipe_by_path(tmp_path: Path, channel: Channel) -> None:
@@ -346,3 +346,25 @@ def test_many_ways_to_one_package(tmp_path: Path, channel: Channel) -> None:
     planner = BuildPlanner(workspace, found, PackageLoader(workspace, found))
     planner.add(("default", SUBDIR))
     assert len(planner.finish().nodes) == 2 * layers - 1
+
+
+@posix
+@pytest.mark.build
+def test_strong_exports_of_the_build_environment_are_in_the_host_environment(tmp_path: Path) -> None:
+    channel = Channel(tmp_path / "channel")
+    channel.add("runtime", "1.4", run_exports={"weak": ["never"]})
+    channel.add("other")
+    channel.add("compiler", run_exports={"strong": ["runtime >=1"]})
+    channel.add("wrapper", run_exports={"strong": ["other"]})
+    channel.index()
+    root = tmp_path / "ws"
+    recipe(
+        root,
+        "mine",
+        build=["compiler", "wrapper"],
+        requirements={"ignore_run_exports": {"from_package": ["wrapper"]}},
+        script=["test -e $PREFIX/share/runtime.txt", "test ! -e $PREFIX/share/other.txt"],
+    )
+    manifest(root, [channel.url], '[dependencies]\nmine = { path = "mine" }\n')
+    done = smelt(root, "install", env={"PIXI_CACHE_DIR": str(tmp_path / "cache")})
+    assert done.returncode == 0, done.stderr

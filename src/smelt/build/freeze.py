@@ -13,11 +13,12 @@ from smelt.build.job import SOURCE_DATE_EPOCH, JobSpec, SourceFile
 from smelt.build.key import portable_recipe
 from smelt.build.model import BuildInput, BuildNode, SourceInput
 from smelt.build.plain import mapping, sequence, texts
+from smelt.build.requirement import pin_of
 from smelt.errors import BuildError, NotSupportedError, SourceError
 from smelt.solve.records import to_repodata
 from smelt.source.requirement import needs_v3
 from smelt.source.tree import tree_digest
-from smelt.types import NOARCH, CondaRecord
+from smelt.types import NOARCH, CondaRecord, spec_name
 
 
 def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
@@ -28,7 +29,7 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
     change, the files are listed with their digests.
 
     Raises BuildError (``input-not-built``, ``ambiguous-package``), SourceError (``source-changed``), and
-    NotSupportedError for cross builds, staging outputs and sources outside the package.
+    NotSupportedError for cross builds, build steps and sources outside the package.
     """
     variant = node.variant
     if node.subdir not in (node.build_subdir, NOARCH):
@@ -97,13 +98,14 @@ def _frozen_recipe(
     node: BuildNode, build: Sequence[CondaRecord], host: Sequence[CondaRecord], timestamp: int
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     recipe = dict(portable_recipe(node.variant, node.checkout))
-    if recipe.get("staging_caches") or recipe.get("inherits_from") or recipe.get("inherit"):
-        raise NotSupportedError(
-            f"{node.label} inherits from a staging output: such recipes are not supported yet",
-            help="give each output its own build script",
-        )
     _require_one_of_each(build, host, node)
-    metadata = node.metadata
+    metadata, staging = node.metadata, node.variant.staging
+    caches = sequence(recipe.pop("staging_caches", None))
+    recipe.pop("inherits_from", None)
+    staged: dict[str, Any] | None = None
+    if staging is not None:
+        staged = _frozen_staging(mapping(caches[0]), node, timestamp, build, host)
+        build, host = _part(build, staging.own_build, staging.build), _part(host, staging.own_host, staging.host)
     requirements: dict[str, Any] = {
         "build": [_exactly(record) for record in build],
         "host": [_exactly(record) for record in host],
@@ -134,7 +136,64 @@ def _frozen_recipe(
     recipe["build"] = section
     if "source" in recipe:
         recipe["source"] = _frozen_sources(recipe["source"], node)
+    if staging is not None:
+        top = {key: recipe.pop(key) for key in ("context", "extra") if key in recipe}
+        own = {**recipe, "inherit": {"from": staging.name, "run_exports": False}}
+        recipe = {**top, "recipe": {"version": node.variant.version}, "outputs": [staged, own]}
     return recipe, uncompiled
+
+
+def _frozen_staging(
+    cache: Mapping[str, object],
+    node: BuildNode,
+    timestamp: int,
+    build: Sequence[CondaRecord],
+    host: Sequence[CondaRecord],
+) -> dict[str, Any]:
+    """The staging output with the packages that it is built with: of the locked ones, those that it reaches."""
+    staging = node.variant.staging
+    assert staging is not None
+    build, host = _part(build, staging.build, staging.own_build), _part(host, staging.host, staging.own_host)
+    section: dict[str, Any] = {k: v for k, v in mapping(cache.get("build")).items() if k in ("script", "steps")}
+    _freeze_environment(section, node, timestamp)
+    # the frozen requirements name versions, so no variant counts as used
+    section["script"]["env"] = {**node.variant.variant, **section["script"]["env"]}
+    staged: dict[str, Any] = {
+        "staging": {"name": staging.name},
+        "requirements": {
+            "build": [_exactly(record) for record in build],
+            "host": [_exactly(record) for record in host],
+            "ignore_run_exports": {"from_package": sorted({record.name for record in (*build, *host)})},
+        },
+        "build": section,
+    }
+    if "source" in cache:
+        staged["source"] = _frozen_sources(cache["source"], node)
+    return staged
+
+
+def _part(records: Sequence[CondaRecord], mine: Iterable[object], others: Iterable[object]) -> list[CondaRecord]:
+    """Of the packages that were solved together for two environments, those of the one that requires ``mine``.
+
+    What neither reaches came with run-exports, and is in both.
+    """
+    reached, elsewhere = _reached(records, mine), _reached(records, others)
+    return [record for record in records if record.name in reached or record.name not in elsewhere]
+
+
+def _reached(records: Sequence[CondaRecord], requirements: Iterable[object]) -> set[str]:
+    known = {record.name: record for record in records}
+    waiting = [
+        spec_name(item) if isinstance(item, str) else str(pin_of(mapping(item))[1]["name"]).lower()
+        for item in requirements
+    ]
+    found: set[str] = set()
+    while waiting:
+        record = known.get(waiting.pop())
+        if record is not None and record.name not in found:
+            found.add(record.name)
+            waiting += [spec_name(spec) for spec in record.depends]
+    return found
 
 
 def _require_one_of_each(build: Sequence[CondaRecord], host: Sequence[CondaRecord], node: BuildNode) -> None:

@@ -50,8 +50,11 @@ def finalize(
 
     depends = texts(variant.run_requirements)
     constrains = texts(variant.run_constraints)
-    from_build = {} if merged else _exports(build, _names(variant.build_requirements), variant)
-    from_host = _exports(host, _names(variant.host_requirements), variant)
+    staging = variant.staging
+    own_build = staging.own_build if staging is not None else variant.build_requirements
+    own_host = staging.own_host if staging is not None else variant.host_requirements
+    from_build = {} if merged else _exports(build, _names(own_build), variant)
+    from_host = _exports(host, _names(own_host), variant)
     by_name, from_packages = _ignored(variant)
 
     def exported(exports: Mapping[str, RunExports], kind: str) -> list[str]:
@@ -63,6 +66,18 @@ def finalize(
         ]
         return [spec for spec in found if spec_name(spec) not in by_name]
 
+    if staging is not None and staging.inherits_exports:
+        # of what a staging output is built with, only the dependencies reach those that inherit it
+        staged_build = _exports(build, _names(staging.build) - {*staging.ignored_from}, variant)
+        staged_host = _exports(host, _names(staging.host) - {*staging.ignored_from}, variant)
+        inherited = exported(staged_host, "noarch")
+        if variant.subdir != NOARCH:
+            inherited = [
+                *exported(staged_build, "strong"),
+                *exported(staged_host, "strong"),
+                *exported(staged_host, "weak"),
+            ]
+        depends += [spec for spec in inherited if spec_name(spec) not in staging.ignored_by_name]
     if variant.subdir == NOARCH:
         depends += exported(from_host, "noarch")
     else:
@@ -79,6 +94,29 @@ def finalize(
         constrains=tuple(dict.fromkeys(constrains)),
         run_exports=RunExports(**{key: tuple(texts(items)) for key, items in _own_exports(variant).items()}),
     )
+
+
+def exports_to_host(variant: RenderedVariant, build: Sequence[CondaRecord]) -> tuple[str, ...]:
+    """What the build environment of ``variant`` requires of its host environment: its ``strong`` exports.
+
+    Raises as ``finalize``.
+    """
+    if _flag(variant.recipe, "build", "merge_build_and_host_envs"):
+        return ()
+    staging = variant.staging
+    by_name, from_packages = _ignored(variant)
+    own = staging.own_build if staging is not None else variant.build_requirements
+    sides = [(own, by_name, from_packages)]
+    if staging is not None:
+        sides.append((staging.build, frozenset(staging.ignored_by_name), frozenset(staging.ignored_from)))
+    found = [
+        canonical(spec)
+        for items, names, packages in sides
+        for _, exports in sorted(_exports(build, _names(items) - packages, variant).items())
+        for spec in exports.strong
+        if spec_name(spec) not in names
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def _resolve(item: _Item, variant: RenderedVariant, available: Mapping[str, CondaRecord]) -> str:

@@ -25,7 +25,7 @@ _OF_PYTHON = ("site_packages_path", "version_independent")
 
 def description_job(spec: JobSpec) -> JobSpec:
     """The job of a package without files that says the same of itself as the one of ``spec``. It needs no packages."""
-    recipe = {key: value for key, value in spec.recipe.items() if key != "source"}
+    recipe = {key: value for key, value in _own(spec.recipe).items() if key != "source"}
     whole = mapping(recipe.get("build"))
     build: dict[str, Any] = {key: whole[key] for key in _OF_PACKAGE if key in whole}
     python = {key: value for key, value in mapping(whole.get("python")).items() if key in _OF_PYTHON}
@@ -36,6 +36,14 @@ def description_job(spec: JobSpec) -> JobSpec:
     recipe["requirements"] = {**mapping(recipe.get("requirements")), "build": [], "host": []}
     recipe["about"] = {key: value for key, value in mapping(recipe.get("about")).items() if key != "license_file"}
     return replace(spec, recipe=recipe, channels=(), source=(), recipe_folder=None, compiles_python=False)
+
+
+def _own(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe of the package alone, where it inherits from a staging output."""
+    if "outputs" not in recipe:
+        return recipe
+    output = {key: value for key, value in mapping(recipe["outputs"][-1]).items() if key != "inherit"}
+    return {**{key: recipe[key] for key in ("context", "extra") if key in recipe}, **output}
 
 
 def repack(stored: Path, described: Path, target: Path, timestamp: int) -> Mapping[str, Any]:

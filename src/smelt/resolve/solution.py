@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from smelt.build.metadata import finalize
+from smelt.build.metadata import exports_to_host, finalize
 from smelt.config.network import Network
 from smelt.errors import ErrorGroup, SmeltError, SolveError, SourceError
 from smelt.resolve.cycles import check_cycles
@@ -218,7 +218,8 @@ class SourceSolver:
         try:
             locked_build, locked_host = self._locked.of(variant.name, variant.variant)
             build = await self._side(variant.build_requirements, sources, inner, locked_build)
-            host = await self._side(variant.host_requirements, sources, inner, locked_host)
+            wanted = (*variant.host_requirements, *exports_to_host(variant, build.records))
+            host = await self._side(wanted, sources, inner, locked_host)
         except SolveError as error:
             reason = "\n".join([error.message, *error.notes])
             return Infeasible(package=variant.name, variant=dict(variant.variant), reason=reason)

@@ -85,6 +85,25 @@ class RenderRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Staging:
+    """A staging output that an output inherits: built first, in environments of its own.
+
+    ``build`` and ``host``: its requirements; ``own_build`` and ``own_host``: those of the inheriting output alone.
+    ``inherits_exports``: whether run-exports of its dependencies reach the inheriting output, but for what
+    it ignores itself (by name, from packages).
+    """
+
+    name: str
+    build: tuple[str | Mapping[str, object], ...] = ()
+    host: tuple[str | Mapping[str, object], ...] = ()
+    own_build: tuple[str | Mapping[str, object], ...] = ()
+    own_host: tuple[str | Mapping[str, object], ...] = ()
+    ignored_by_name: tuple[str, ...] = ()
+    ignored_from: tuple[str, ...] = ()
+    inherits_exports: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedVariant:
     """One output of a package for one assignment of variant keys, with everything known before solving.
 
@@ -97,7 +116,8 @@ class RenderedVariant:
     ``run_exports`` are texts, with pins resolved later. ``script_env``: environment for the build script.
     ``file_globs``: which files of the checkout the build may read, relative to its folder (the syntax of
     ``smelt.source.tree.tree_digest``; empty: all un-ignored). ``foreign``: it is not built by rattler-build but by a
-    program; then ``recipe`` holds what that is told.
+    program; then ``recipe`` holds what that is told. ``staging``: the staging output that it inherits, whose
+    requirements are among its own: both are solved together.
     """
 
     name: str
@@ -127,6 +147,7 @@ class RenderedVariant:
     file_globs: tuple[str, ...] = ()
     skip: bool = False
     foreign: ForeignBuild | None = field(default=None, compare=False)
+    staging: Staging | None = field(default=None, hash=False)
 
     @property
     def metadata_digest(self) -> str:
@@ -153,8 +174,20 @@ class RenderedVariant:
                 self.backend,
                 self.backend_version,
                 {key: str(value) for key, value in self.source_requirements.items()},
+                *([_staging_data(self.staging)] if self.staging is not None else []),
             ]
         )
+
+
+def _staging_data(staging: Staging) -> list[object]:
+    sides = (staging.build, staging.host, staging.own_build, staging.own_host)
+    return [
+        staging.name,
+        *([_plain(item) for item in side] for side in sides),
+        list(staging.ignored_by_name),
+        list(staging.ignored_from),
+        staging.inherits_exports,
+    ]
 
 
 def _plain(item: str | Mapping[str, object]) -> object:

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from smelt.errors import Label, SmeltError, SourceError
+from smelt.errors import Label, NotSupportedError, SmeltError, SourceError
 from smelt.fs import smelt_cache, write_text
 from smelt.manifest.document import LazyPlace
 from smelt.source.backends.interface import Backend, BackendRecipe, literal_pattern
 from smelt.source.backends.registry import NATIVE, backend_of
 from smelt.source.engine import RecipeInput, RecipeOutput, condition_problem, engine_version, render_recipe
-from smelt.source.model import RenderedVariant, RenderRequest
+from smelt.source.model import RenderedVariant, RenderRequest, Staging
 from smelt.source.pins import subpackage_text
 from smelt.source.profile import with_profile
 from smelt.source.protocol.outputs import render_foreign
@@ -246,14 +246,39 @@ def _variant(
             resolved = [apply_variant(item, variant) for item in resolved]
         return tuple(_without_star(item, sources) for item in resolved)
 
+    staged = _staged(rendered, output)
+
+    def staged_items(kind: str) -> tuple[_Item, ...]:
+        found = cast("list[_Item]", _table(staged, "requirements").get(kind) or [])
+        resolved = [apply_variant(_resolved(item, versions, output), variant) for item in found]
+        return tuple(_without_star(item, sources) for item in resolved)
+
     sources = dict(recipe.source_requirements)
     every = [item for kind in ("build", "host", "run") for item in cast("list[_Item]", requirements.get(kind) or [])]
+    every += [
+        i for kind in ("build", "host") for i in cast("list[_Item]", _table(staged, "requirements").get(kind) or [])
+    ]
     for name in sorted({requirement_name(item) for item in every} & siblings):
         sources.setdefault(name, SourceLocation(path="."))
     ignored = _table(requirements, "ignore_run_exports")
     exports = _table(requirements, "run_exports")
     about = _table(rendered, "about")
     license_, family = about.get("license"), about.get("license_family")
+    build, host = items("build", build_time=True), items("host", build_time=True)
+    staging = None
+    if staged:
+        filtered = _table(_table(staged, "requirements"), "ignore_run_exports")
+        staging = Staging(
+            name=str(staged["name"]),
+            build=staged_items("build"),
+            host=staged_items("host"),
+            own_build=build,
+            own_host=host,
+            ignored_by_name=tuple(name.lower() for name in cast("list[str]", filtered.get("by_name") or [])),
+            ignored_from=tuple(name.lower() for name in cast("list[str]", filtered.get("from_package") or [])),
+            inherits_exports=_table(rendered, "inherits_from").get("inherit_run_exports") is not False,
+        )
+        build, host = _united(build, staging.build), _united(host, staging.host)
     return RenderedVariant(
         name=output.name,
         version=output.version,
@@ -262,8 +287,8 @@ def _variant(
         subdir=NOARCH if output.noarch is not None else request.subdir,
         noarch=output.noarch,
         variant=variant,
-        build_requirements=items("build", build_time=True),
-        host_requirements=items("host", build_time=True),
+        build_requirements=build,
+        host_requirements=host,
         run_requirements=items("run", build_time=False),
         run_constraints=items("run_constraints", build_time=False),
         run_exports={
@@ -287,7 +312,25 @@ def _variant(
         script_env=_script_env(rendered),
         file_globs=_file_globs(recipe, rendered, request, output.name),
         skip=output.skip,
+        staging=staging,
     )
+
+
+def _staged(rendered: Mapping[str, object], output: RecipeOutput) -> Mapping[str, object]:
+    """The staging output that ``rendered`` inherits; empty where there is none."""
+    caches = cast("list[Mapping[str, object]]", rendered.get("staging_caches") or [])
+    wanted = _table(rendered, "inherits_from").get("cache_name")
+    found = [cache for cache in caches if cache.get("name") == wanted]
+    if len(caches) != len(found):
+        raise NotSupportedError(
+            f"`{output.name}` inherits from several staging outputs, which is not supported yet",
+            help="let it inherit from one",
+        )
+    return found[0] if found else {}
+
+
+def _united(own: tuple[_Item, ...], more: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    return (*own, *(item for item in more if item not in own))
 
 
 def _written(recipe: BackendRecipe) -> dict[str, tuple[str | None, ...]]:

@@ -18,8 +18,16 @@ from smelt.types import platform_family
 def with_explicit_script(recipe: Mapping[str, object], folder: Path, build_subdir: str) -> dict[str, object]:
     """A rendered recipe whose script is a table with ``content`` or ``file`` (relative to ``folder``).
 
-    Steps are left as they are. Reads nothing but which files there are.
+    So are those of staging outputs. Steps are left as they are. Reads nothing but which files there are.
     """
+    staged = cast("list[Mapping[str, object]]", recipe.get("staging_caches") or [])
+    if staged:
+        caches = [with_explicit_script(cache, folder, build_subdir) for cache in staged]
+        build = dict(cast("Mapping[str, object]", recipe.get("build") or {}))
+        # an output that inherits has no script where none is written
+        build["script"] = build.get("script") or {"content": ""}
+        own = with_explicit_script({**recipe, "build": build, "staging_caches": []}, folder, build_subdir)
+        return {**own, "staging_caches": caches}
     build = dict(cast("Mapping[str, object]", recipe.get("build") or {}))
     if "steps" in build:
         return dict(recipe)

@@ -1,0 +1,156 @@
+"""Staging outputs: built before the outputs that inherit them, in environments of their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from spine_kit import Channel, manifest, posix, smelt
+
+pytestmark = [pytest.mark.build, posix]
+
+RECIPE = """\
+recipe:
+  name: calc
+  version: "1.0"
+source:
+  path: .
+outputs:
+  - staging:
+      name: calc-build
+    requirements:
+      build: [tool]
+      host: [lib, quiet]
+      ignore_run_exports:
+        from_package: [quiet]
+    build:
+      script:
+        - test ! -e $PREFIX/share/python.txt
+        - mkdir -p $PREFIX/lib $PREFIX/include
+        - cat $BUILD_PREFIX/share/tool.txt $PREFIX/share/lib.txt code.txt > $PREFIX/lib/calc.txt
+        - echo $PREFIX > $PREFIX/include/calc.txt
+        - echo half done > work.txt
+  - package:
+      name: libcalc
+    inherit: calc-build
+    build:
+      files: [lib/**]
+    requirements:
+      run_exports:
+        - ${{ pin_subpackage('libcalc', upper_bound='x.x') }}
+  - package:
+      name: calc-headers
+    inherit:
+      from: calc-build
+      run_exports: false
+    build:
+      files: [include/**]
+  - package:
+      name: py-calc
+    inherit: calc-build
+    requirements:
+      host: [python, libcalc]
+      run: [python]
+      ignore_run_exports:
+        by_name: [lib]
+    build:
+      script:
+        - test ! -e $BUILD_PREFIX/share/tool.txt
+        - mkdir -p $PREFIX/py
+        - cat work.txt $PREFIX/share/python.txt > $PREFIX/py/calc.txt
+      files: [py/**]
+"""
+
+MANIFEST = """
+[dependencies]
+libcalc = { path = "calc" }
+calc-headers = { path = "calc" }
+py-calc = { path = "calc" }
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PIXI_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("PIXI_IN_SHELL", raising=False)
+    channel = Channel(tmp_path / "channel")
+    channel.add("tool", run_exports={"strong": ["runtime >=1"]})
+    channel.add("runtime", "1.4")
+    channel.add("lib", "2.1", depends=["deep"], run_exports={"weak": ["lib >=2.1,<3"]})
+    channel.add("deep")
+    channel.add("quiet", run_exports={"weak": ["noise"]})
+    channel.add("python", "3.11")
+    channel.add("python", "3.12")
+    channel.index()
+    root = tmp_path / "ws"
+    (root / "calc").mkdir(parents=True)
+    (root / "calc" / "recipe.yaml").write_text(RECIPE)
+    (root / "calc" / "code.txt").write_text("code\n")
+    manifest(root, [channel.url], MANIFEST)
+    return root
+
+
+def test_outputs_that_inherit(root: Path) -> None:
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    prefix = root / ".pixi" / "envs" / "default"
+    assert (prefix / "lib" / "calc.txt").read_text() == "tool 1.0\nlib 2.1\ncode\n"
+    assert (prefix / "include" / "calc.txt").read_text() == f"{prefix}\n"
+    assert (prefix / "py" / "calc.txt").read_text() == "half done\npython 3.12\n"
+    records = {
+        data["name"]: data
+        for path in (prefix / "conda-meta").glob("*calc*.json")
+        for data in [json.loads(path.read_text())]
+    }
+    assert sorted(records["libcalc"]["depends"]) == ["lib >=2.1,<3", "runtime >=1"]
+    assert records["calc-headers"]["depends"] == []
+    assert sorted(records["py-calc"]["depends"]) == ["libcalc >=1.0,<1.1.0a0", "python", "runtime >=1"]
+    assert smelt(root, "lock", "--check").returncode == 0
+    # nothing to do, and a new description needs no build
+    assert "building" not in smelt(root, "install").stderr
+    text = (root / "calc" / "recipe.yaml").read_text()
+    (root / "calc" / "recipe.yaml").write_text(text.replace("run: [python]", "run: [python, deep]"))
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    assert "repacked py-calc" in done.stderr
+    assert (prefix / "py" / "calc.txt").read_text() == "half done\npython 3.12\n"
+
+
+def test_equal_bytes(root: Path) -> None:
+    done = smelt(root, "build", "--verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_variants_of_a_staging_output(root: Path) -> None:
+    manifest(
+        root,
+        [(root.parent / "channel").as_uri()],
+        """
+[workspace.build-variants]
+python = ["3.11.*", "3.12.*"]
+[feature.old.dependencies]
+python = "3.11.*"
+[feature.new.dependencies]
+python = "3.12.*"
+[environments]
+old = ["old"]
+new = ["new"]
+[dependencies]
+py-calc = { path = "calc" }
+""",
+    )
+    done = smelt(root, "install", "--all")
+    assert done.returncode == 0, done.stderr
+    for name, version in (("old", "3.11"), ("new", "3.12")):
+        assert f"python {version}" in (root / ".pixi" / "envs" / name / "py" / "calc.txt").read_text()
+
+
+def test_a_staging_output_that_fails(root: Path) -> None:
+    text = (root / "calc" / "recipe.yaml").read_text()
+    (root / "calc" / "recipe.yaml").write_text(text.replace("- echo half done > work.txt", "- echo sorry; exit 4"))
+    done = smelt(root, "build", "--package", "libcalc")
+    assert done.returncode == 1
+    assert "failed to build 'libcalc'" in done.stderr
+    assert "sorry" in done.stderr
