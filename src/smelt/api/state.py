@@ -144,4 +144,4 @@ def write_known(state_folder: Path, platform: str, known: KnownState, name: Reco
         "trees": dict(known.trees),
         "environments": dict(known.environments),
     }
-    write_text(_path(state_folder, name), json.dumps(data, indent=1) + "\n")
+    write_text(_path(state_folder, name), json.dumps(data) + "\n", durable=False)

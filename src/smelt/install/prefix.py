@@ -386,9 +386,12 @@ def _check_complete(request: InstallRequest, state: PrefixState) -> None:
 
 def _skipped_scripts(request: InstallRequest, linked: list[str]) -> tuple[str, ...]:
     windows = platform_family(request.subdir) == "win"
-    pattern = "Scripts/.{}-post-link.bat" if windows else "bin/.{}-post-link.sh"
-    scripts = [pattern.format(name) for name in sorted(linked)]
-    return tuple(script for script in scripts if (request.prefix / script).exists())
+    folder, end = ("Scripts", "-post-link.bat") if windows else ("bin", "-post-link.sh")
+    try:
+        present = {name for name in os.listdir(request.prefix / folder) if name.endswith(end)}  # noqa: PTH208
+    except OSError:
+        return ()
+    return tuple(f"{folder}/.{name}{end}" for name in sorted(linked) if f".{name}{end}" in present)
 
 
 def _summary(damages: Sequence[str]) -> str | None:

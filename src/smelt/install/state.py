@@ -110,7 +110,8 @@ def write_state(prefix: Path, state: PrefixState) -> None:
         "records": sorted(state.records),
         **({"pypi": dict(sorted(state.pypi.items()))} if state.pypi else {}),
     }
-    write_text(marker_path(prefix), json.dumps(data, indent=1) + "\n")
+    # the files of an environment are not waited for either; a marker that is lost has them looked at
+    write_text(marker_path(prefix), json.dumps(data) + "\n", durable=False)
 
 
 def record_files(prefix: Path) -> frozenset[str]:
