@@ -32,6 +32,7 @@ from smelt.fs import remove_tree
 from smelt.install.download import download, redacted
 from smelt.install.locking import exclusive
 from smelt.install.request import InstallReporter
+from smelt.install.state import is_own_file
 from smelt.solve.network import client as make_client
 from smelt.types import CondaRecord, sha256_file
 
@@ -117,9 +118,9 @@ def _contents_problem(entry: str, extracted_at: int, thorough: bool) -> str | No
 def _check_names(names: Sequence[str], entry: str) -> None:
     """Raise InstallError for a path that leads out. All at once, and one by one only where that may be."""
     joined = "\n".join(names)
-    if ".." in joined or _LEADS_OUT.search(joined) is not None:
+    if ".." in joined or "\0" in joined or _LEADS_OUT.search(joined) is not None:
         for name in names:
-            if ".." in name or name.startswith(("/", "\\")) or name[1:2] == ":":
+            if ".." in name or "\0" in name or name.startswith(("/", "\\")) or name[1:2] == ":":
                 raise _leads_out(name, entry)
 
 
@@ -264,6 +265,7 @@ def _check_package(record: CondaRecord, package: Path) -> None:
     """What was extracted must be what the record says, and lead nowhere out of a prefix. Raises InstallError."""
     _check_identity(record, package)
     _check_entry_points(record, package)
+    _check_reserved(record, package)
     # only for paths that lead out: what was packed wrongly stays as its hash says
     _contents_problem(str(package), sys.maxsize, thorough=False)
 
@@ -360,6 +362,13 @@ async def _extract(record: CondaRecord, archive: Path, target: Path, client: Cli
     except OSError as error:
         if _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise _cache_error(error, record, target) from error
+        if "outside of destination" in str(error):
+            raise InstallError(
+                f"{record.file_name} would write outside of its folder",
+                code="hostile-package",
+                notes=[redacted(record.url), str(error)],
+                help="do not install from its channel, and tell whoever keeps it",
+            ) from error
         raise InstallError(
             f"{record.file_name} cannot be unpacked",
             code="bad-archive",
@@ -415,6 +424,19 @@ def _check_entry_points(record: CondaRecord, package: Path) -> None:
         if command in ("", ".", "..") or any(c in "/\\:" or ord(c) < 32 for c in command):
             raise InstallError(
                 f"{record.file_name} has the hostile entry point {str(point)!r}",
+                code="hostile-package",
+                notes=[redacted(record.url)],
+                help="do not install from its channel, and tell whoever keeps it",
+            )
+
+
+def _check_reserved(record: CondaRecord, package: Path) -> None:
+    """The records of what is installed are not a package's to write."""
+    folder = package / "conda-meta"
+    for path in sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else ():
+        if is_own_file(f"conda-meta/{path.name}"):
+            raise InstallError(
+                f"{record.file_name} holds conda-meta/{path.name}, which belongs to the environment itself",
                 code="hostile-package",
                 notes=[redacted(record.url)],
                 help="do not install from its channel, and tell whoever keeps it",

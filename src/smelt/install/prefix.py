@@ -21,6 +21,7 @@ from smelt.install.locking import exclusive
 from smelt.install.packages import PACKAGES, provide
 from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
 from smelt.install.pypi import plan as plan_pypi
+from smelt.install.pypi_prefix import pypi_files
 from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
 from smelt.install.state import (
     FINGERPRINT,
@@ -96,6 +97,9 @@ async def _install_locked(
     since = marker_path(prefix).stat().st_mtime_ns if request.look and before is not None else None
     if reason is None and record_files(prefix) and (look or not _is_ours(prefix, before)):
         damages = verify(prefix, content=request.verify, since=since)
+        if damages and request.pypi is not None:
+            replaced = pypi_files(prefix)  # a wheel may hold what a conda package holds: it comes later
+            damages = [each for each in damages if each.kind in ("missing", "record") or each.path not in replaced]
         if any(damage.package is None for damage in damages):
             reason = str(damages[0])
         elif not _is_ours(prefix, before):
@@ -194,6 +198,8 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
                 lock=plan.lock,
             )
         except SmeltError as error:
+            if error.kind == "hostile-package":
+                raise  # there may be more to clear away than its files: the environment is started anew
             failure = error
     untouched = not linked and not removed and not pypi and is_complete_fingerprint(inherited)
     # where PyPI packages are missing, the conda packages need not be linked anew

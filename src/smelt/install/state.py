@@ -123,6 +123,14 @@ def record_files(prefix: Path) -> frozenset[str]:
     return frozenset(name for name in names if name.endswith(".json"))
 
 
+def is_own_file(path: str) -> bool:
+    """Whether a file of a prefix (POSIX, relative) says what is installed there: no package may bring it."""
+    folder, _, name = path.lower().partition("/")
+    return folder == "conda-meta" and (
+        name.endswith(".json") or name in (MARKER, FINGERPRINT, "pixi", "pixi_env_prefix", "history")
+    )
+
+
 def read_fingerprint(prefix: Path) -> str:
     """What the reference's marker holds, empty where there is none."""
     try:
