@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from smelt import __version__
 from smelt.source import stats
@@ -128,6 +128,12 @@ def stamps_as_read(paths: Iterable[Path], started: int) -> dict[str, tuple[int, 
         if stamp is None or stats.racy(max(stamp[1], stamp[2]), started):
             return None
     return found
+
+
+def forget_known(state_folder: Path) -> None:
+    """Remove what was written down: it holds times and numbers of files, which differ from machine to machine."""
+    for name in get_args(RecordName):
+        _path(state_folder, name).unlink(missing_ok=True)
 
 
 def write_known(state_folder: Path, platform: str, known: KnownState, name: RecordName = "state") -> None:

@@ -55,6 +55,13 @@ def remember(prefix: Path, environment: str, state_folder: Path) -> None:
     write_text(contents_path(state_folder, environment), json.dumps(data, separators=(",", ":")), durable=False)
 
 
+def forget(state_folder: Path) -> None:
+    """Remove what was written down of all environments. Raises OSError."""
+    from smelt.fs import remove_tree
+
+    remove_tree(contents_path(state_folder, "any").parent)
+
+
 def _marker(prefix: Path) -> list[int]:
     found = marker_path(prefix).stat()
     return [found.st_mtime_ns, found.st_size, found.st_ino]

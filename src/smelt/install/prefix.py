@@ -22,6 +22,7 @@ from smelt.install.packages import PACKAGES, provide
 from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
 from smelt.install.pypi import plan as plan_pypi
 from smelt.install.pypi_prefix import pypi_files
+from smelt.install.reproducible import VARIABLE as REPRODUCIBLE
 from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
 from smelt.install.state import (
     FINGERPRINT,
@@ -94,7 +95,8 @@ async def _install_locked(
     damages: list[Damage] = []
     reason = _reason_to_start_anew(prefix, before)
     look = request.verify or request.look
-    since = marker_path(prefix).stat().st_mtime_ns if request.look and before is not None else None
+    # not the time of its content, which `SOURCE_DATE_EPOCH` may have set
+    since = marker_path(prefix).stat().st_ctime_ns if request.look and before is not None else None
     if reason is None and record_files(prefix) and (look or not _is_ours(prefix, before)):
         damages = verify(prefix, content=request.verify, since=since)
         if damages and request.pypi is not None:
@@ -191,7 +193,8 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
                 prefix,
                 request.pypi,
                 pypi,
-                copy="hard" in request.refused_links,
+                # a file that it shares with uv's cache could not get a time of its own
+                copy="hard" in request.refused_links or bool(os.environ.get(REPRODUCIBLE)),
                 python=_python(request),
                 subdir=request.subdir,
                 warn=reporter.warning,
