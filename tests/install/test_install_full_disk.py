@@ -13,6 +13,7 @@ import pytest
 from install_kit import assert_exact, make_package, request_for
 
 from smelt.errors import CacheError, InstallError
+from smelt.install.packages import entry_problem
 from smelt.install.prefix import install
 from smelt.types import CondaRecord
 
@@ -32,6 +33,22 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def records(tmp_path: Path) -> list[CondaRecord]:
     return [make_package(tmp_path / "channel", f"p{n}", files={f"share/p{n}": os.urandom(100_000)}) for n in range(10)]
+
+
+def test_cache_on_another_file_system(tmp_path: Path, disk: Path, records: list[CondaRecord]) -> None:
+    """Hard links cannot be made: files are copied, and what is done to them does not reach the cache."""
+    request = request_for(tmp_path, *records[:3], cache=disk / "cache")
+    assert asyncio.run(install(request)).changed
+    assert_exact(request)
+    for number in range(3):
+        path = request.prefix / f"share/p{number}"
+        assert path.stat().st_dev != (disk / "cache").stat().st_dev
+        with path.open("r+b") as file:
+            file.write(b"changed in place")
+    assert {entry_problem(disk / "cache", record, thorough=True) for record in records[:3]} == {None}
+    again = asyncio.run(install(request_for(tmp_path, *records[:3], cache=disk / "cache", look=True)))
+    assert again.repaired is not None
+    assert_exact(request)
 
 
 def test_full_cache(tmp_path: Path, disk: Path, records: list[CondaRecord]) -> None:

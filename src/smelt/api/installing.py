@@ -5,6 +5,7 @@ What an unchanged workspace does not need is imported inside the functions that 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from smelt.api.platforms import effective_for, platform_for, require_locked
 from smelt.api.pypi import project_stamps, pypi_install
-from smelt.api.state import KnownState, read_known, stamps, write_known
+from smelt.api.state import KnownState, forget_known, read_known, stamps, write_known
 from smelt.errors import UnknownNameError
-from smelt.install.contents import is_whole
+from smelt.install.contents import forget, is_whole
+from smelt.install.reproducible import reproducible_time, stamp
 from smelt.install.state import environment_digest, is_current
 from smelt.text import closest
 from smelt.types import CondaRecord, current_platform
@@ -102,6 +104,12 @@ def install_environments(
 
     _detach(workspace)
     installed = asyncio.run(_all_of(requests, workspace.reporters.install))
+    seconds = reproducible_time(os.environ, workspace.reporters.install.warning)
+    if seconds is not None:
+        forget_known(workspace.model.state_folder)
+        forget(workspace.model.state_folder)
+        stamp(workspace.model.state_folder, [request.prefix for request in requests], seconds)
+        return tuple(installed)
     settings = workspace.settings_stamps()
     usual = options.platform is None and left is None and mode != "frozen"
     if usual and workspace.read is not None and settings is not None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from smelt import __version__
 from smelt.source import stats
@@ -130,6 +130,12 @@ def stamps_as_read(paths: Iterable[Path], started: int) -> dict[str, tuple[int, 
     return found
 
 
+def forget_known(state_folder: Path) -> None:
+    """Remove what was written down: it holds times and numbers of files, which differ from machine to machine."""
+    for name in get_args(RecordName):
+        _path(state_folder, name).unlink(missing_ok=True)
+
+
 def write_known(state_folder: Path, platform: str, known: KnownState, name: RecordName = "state") -> None:
     """Replace the record. Raises OSError."""
     from smelt.fs import write_text
@@ -144,4 +150,4 @@ def write_known(state_folder: Path, platform: str, known: KnownState, name: Reco
         "trees": dict(known.trees),
         "environments": dict(known.environments),
     }
-    write_text(_path(state_folder, name), json.dumps(data, indent=1) + "\n")
+    write_text(_path(state_folder, name), json.dumps(data) + "\n", durable=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,8 @@ def hold(
         holder.write_text(f"process {os.getpid()}, {purpose}\n", encoding="utf-8")
         yield
     finally:
+        with suppress(OSError):
+            holder.unlink()  # while it is ours
         lock.release()
 
 

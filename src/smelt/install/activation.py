@@ -144,7 +144,7 @@ def activate(
             return known
     result = _run(request, plan, outer)
     if cached is not None:
-        write_text(cached, json.dumps({"key": key, "variables": result}) + "\n")
+        write_text(cached, json.dumps({"key": key, "variables": result}) + "\n", durable=False)
     return result
 
 

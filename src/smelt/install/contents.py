@@ -52,7 +52,14 @@ def remember(prefix: Path, environment: str, state_folder: Path) -> None:
         # Python writes bytecode anew when it wants to
         files[path] = None if path.endswith(".pyc") else [found.st_size, found.st_mtime_ns]
     data = {"format": FORMAT, "marker": _marker(prefix), "files": files}
-    write_text(contents_path(state_folder, environment), json.dumps(data, separators=(",", ":")))
+    write_text(contents_path(state_folder, environment), json.dumps(data, separators=(",", ":")), durable=False)
+
+
+def forget(state_folder: Path) -> None:
+    """Remove what was written down of all environments. Raises OSError."""
+    from smelt.fs import remove_tree
+
+    remove_tree(contents_path(state_folder, "any").parent)
 
 
 def _marker(prefix: Path) -> list[int]:

@@ -46,6 +46,9 @@ async def exclusive(
                     holder.write_text(f"process {os.getpid()}, {purpose}\n", encoding="utf-8")
             yield descriptor
         finally:
+            if purpose is not None:
+                with suppress(OSError):
+                    holder.unlink()  # while it is ours
             _unlock(descriptor)
     finally:
         os.close(descriptor)

@@ -17,6 +17,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Awaitable, Sequence
@@ -31,6 +32,7 @@ from smelt.fs import remove_tree
 from smelt.install.download import download, redacted
 from smelt.install.locking import exclusive
 from smelt.install.request import InstallReporter
+from smelt.install.state import is_own_file
 from smelt.solve.network import client as make_client
 from smelt.types import CondaRecord, sha256_file
 
@@ -42,13 +44,16 @@ _STAGING = ".smelt-staging"
 _AT_ONCE = 50
 _SCHEMES = ("https", "http", "s3", "oci", "gcs")
 _REVISION_LENGTH = 8
+_KIND = 0o170000
+_LEADS_OUT = re.compile(r"^(?:[/\\]|.:)", re.MULTILINE)
+_IMPOSSIBLE = re.compile(r"[/\\:\x00-\x1f]")
 _NO_DAMAGE = ("not there", "of another build")
 
 
 def segment(record: CondaRecord) -> str:
     """The name of a package's folder in the cache. Raises InstallError for one that is no plain file name."""
     name = f"{record.name}-{record.version}-{record.build}"
-    if name in (".", "..") or any(c in "/\\:" or ord(c) < 32 for c in name):
+    if name in (".", "..") or _IMPOSSIBLE.search(name) is not None:
         raise InstallError(
             f"the channel describes a package with the impossible name {name!r}",
             code="hostile-package",
@@ -79,17 +84,23 @@ def entry_problem(cache: Path, record: CondaRecord, *, thorough: bool = False) -
 
 def _contents_problem(entry: str, extracted_at: int, thorough: bool) -> str | None:
     try:
-        json.loads(_read(entry + "/info/index.json")[0])
+        found = os.stat(entry + "/info/index.json")  # noqa: PTH116
+        if thorough or found.st_mtime_ns > extracted_at or not found.st_size:
+            json.loads(_read(entry + "/info/index.json")[0])  # rattler reads it
         paths = cast("list[dict[str, object]]", json.loads(_read(entry + "/info/paths.json")[0])["paths"])
+        names = [cast(str, path["_path"]) for path in paths]
+        _check_names(names, entry)
         root = entry + "/"
-        for path in paths:
-            name = cast(str, path["_path"])
-            if ".." in name or name.startswith(("/", "\\")) or name[1:2] == ":":
-                raise _leads_out(name, entry)
-            found = os.lstat(root + name)
-            size = path.get("size_in_bytes")
-            as_extracted = found.st_size == size and found.st_mtime_ns <= extracted_at
-            if as_extracted and not thorough and stat.S_ISREG(found.st_mode) and path.get("path_type") == "hardlink":
+        lstat = os.lstat
+        for name, path in zip(names, paths, strict=True):
+            found = lstat(root + name)
+            if (
+                found.st_size == path.get("size_in_bytes")
+                and found.st_mtime_ns <= extracted_at
+                and not thorough
+                and found.st_mode & _KIND == stat.S_IFREG
+                and path.get("path_type") == "hardlink"
+            ):
                 continue  # the usual case, without a call
             problem = _file_problem(root + name, path, found, extracted_at, thorough)
             if problem is not None:
@@ -102,6 +113,15 @@ def _contents_problem(entry: str, extracted_at: int, thorough: bool) -> str | No
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"unreadable ({error})"
     return None
+
+
+def _check_names(names: Sequence[str], entry: str) -> None:
+    """Raise InstallError for a path that leads out. All at once, and one by one only where that may be."""
+    joined = "\n".join(names)
+    if ".." in joined or "\0" in joined or _LEADS_OUT.search(joined) is not None:
+        for name in names:
+            if ".." in name or "\0" in name or name.startswith(("/", "\\")) or name[1:2] == ":":
+                raise _leads_out(name, entry)
 
 
 def _read(path: str) -> tuple[bytes, int]:
@@ -245,6 +265,7 @@ def _check_package(record: CondaRecord, package: Path) -> None:
     """What was extracted must be what the record says, and lead nowhere out of a prefix. Raises InstallError."""
     _check_identity(record, package)
     _check_entry_points(record, package)
+    _check_reserved(record, package)
     # only for paths that lead out: what was packed wrongly stays as its hash says
     _contents_problem(str(package), sys.maxsize, thorough=False)
 
@@ -341,6 +362,13 @@ async def _extract(record: CondaRecord, archive: Path, target: Path, client: Cli
     except OSError as error:
         if _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise _cache_error(error, record, target) from error
+        if "outside of destination" in str(error):
+            raise InstallError(
+                f"{record.file_name} would write outside of its folder",
+                code="hostile-package",
+                notes=[redacted(record.url), str(error)],
+                help="do not install from its channel, and tell whoever keeps it",
+            ) from error
         raise InstallError(
             f"{record.file_name} cannot be unpacked",
             code="bad-archive",
@@ -396,6 +424,19 @@ def _check_entry_points(record: CondaRecord, package: Path) -> None:
         if command in ("", ".", "..") or any(c in "/\\:" or ord(c) < 32 for c in command):
             raise InstallError(
                 f"{record.file_name} has the hostile entry point {str(point)!r}",
+                code="hostile-package",
+                notes=[redacted(record.url)],
+                help="do not install from its channel, and tell whoever keeps it",
+            )
+
+
+def _check_reserved(record: CondaRecord, package: Path) -> None:
+    """The records of what is installed are not a package's to write."""
+    folder = package / "conda-meta"
+    for path in sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else ():
+        if is_own_file(f"conda-meta/{path.name}"):
+            raise InstallError(
+                f"{record.file_name} holds conda-meta/{path.name}, which belongs to the environment itself",
                 code="hostile-package",
                 notes=[redacted(record.url)],
                 help="do not install from its channel, and tell whoever keeps it",

@@ -21,6 +21,8 @@ from smelt.install.locking import exclusive
 from smelt.install.packages import PACKAGES, provide
 from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
 from smelt.install.pypi import plan as plan_pypi
+from smelt.install.pypi_prefix import pypi_files
+from smelt.install.reproducible import VARIABLE as REPRODUCIBLE
 from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
 from smelt.install.state import (
     FINGERPRINT,
@@ -93,9 +95,13 @@ async def _install_locked(
     damages: list[Damage] = []
     reason = _reason_to_start_anew(prefix, before)
     look = request.verify or request.look
-    since = marker_path(prefix).stat().st_mtime_ns if request.look and before is not None else None
+    # not the time of its content, which `SOURCE_DATE_EPOCH` may have set
+    since = marker_path(prefix).stat().st_ctime_ns if request.look and before is not None else None
     if reason is None and record_files(prefix) and (look or not _is_ours(prefix, before)):
         damages = verify(prefix, content=request.verify, since=since)
+        if damages and request.pypi is not None:
+            replaced = pypi_files(prefix)  # a wheel may hold what a conda package holds: it comes later
+            damages = [each for each in damages if each.kind in ("missing", "record") or each.path not in replaced]
         if any(damage.package is None for damage in damages):
             reason = str(damages[0])
         elif not _is_ours(prefix, before):
@@ -187,13 +193,16 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
                 prefix,
                 request.pypi,
                 pypi,
-                copy="hard" in request.refused_links,
+                # a file that it shares with uv's cache could not get a time of its own
+                copy="hard" in request.refused_links or bool(os.environ.get(REPRODUCIBLE)),
                 python=_python(request),
                 subdir=request.subdir,
                 warn=reporter.warning,
                 lock=plan.lock,
             )
         except SmeltError as error:
+            if error.kind == "hostile-package":
+                raise  # there may be more to clear away than its files: the environment is started anew
             failure = error
     untouched = not linked and not removed and not pypi and is_complete_fingerprint(inherited)
     # where PyPI packages are missing, the conda packages need not be linked anew
@@ -386,9 +395,12 @@ def _check_complete(request: InstallRequest, state: PrefixState) -> None:
 
 def _skipped_scripts(request: InstallRequest, linked: list[str]) -> tuple[str, ...]:
     windows = platform_family(request.subdir) == "win"
-    pattern = "Scripts/.{}-post-link.bat" if windows else "bin/.{}-post-link.sh"
-    scripts = [pattern.format(name) for name in sorted(linked)]
-    return tuple(script for script in scripts if (request.prefix / script).exists())
+    folder, end = ("Scripts", "-post-link.bat") if windows else ("bin", "-post-link.sh")
+    try:
+        present = {name for name in os.listdir(request.prefix / folder) if name.endswith(end)}  # noqa: PTH208
+    except OSError:
+        return ()
+    return tuple(f"{folder}/.{name}{end}" for name in sorted(linked) if f".{name}{end}" in present)
 
 
 def _summary(damages: Sequence[str]) -> str | None:

@@ -12,7 +12,16 @@ from pathlib import Path
 from smelt.config.network import Network
 from smelt.errors import InstallError
 from smelt.fs import remove_tree
-from smelt.install.pypi_prefix import InstalledDistribution, claim, damage, installed_distributions, remove
+from smelt.install.pypi_prefix import (
+    InstalledDistribution,
+    claim,
+    conda_files,
+    damage,
+    distribution_files,
+    installed_distributions,
+    remove,
+)
+from smelt.install.state import is_own_file
 from smelt.manifest.pypi import PypiOptions
 from smelt.solve.pypi_distribution import Distribution, pylock_text
 from smelt.solve.pypi_input import index_addresses, index_arguments, isolation_arguments
@@ -93,11 +102,15 @@ def plan(
     python_changes = relink and os.name == "nt"  # there every Python has the same folder
     present: dict[str, list[InstalledDistribution]] = {}
     strays: list[InstalledDistribution] = []
+    in_the_way: dict[str, list[InstalledDistribution]] = {}
     for each in installed_distributions(prefix):
         if each.is_ours and each.folder.parent == home:
             present.setdefault(each.name, []).append(each)
         elif each.is_ours:
             strays.append(each)
+        elif each.installer != "conda":
+            # what a failed installation left, or somebody else brought: uv would be content with it
+            in_the_way.setdefault(each.name, []).append(each)
     keys = wanted.keys()
     install: list[Distribution] = []
     damages: list[str] = []
@@ -119,6 +132,7 @@ def plan(
             install.append(distribution)
     leaving = {each.name for each in install} | (present.keys() - keys.keys())
     removed = [each for name in sorted(leaving) for each in present.get(name, ())]
+    removed += [each for distribution in install for each in in_the_way.get(distribution.name, ())]
     return PypiChange(install=tuple(install), remove=(*removed, *strays), damages=tuple(damages))
 
 
@@ -167,13 +181,34 @@ async def install_pypi(
         marks = ("conda",)
     names = {each.name for each in change.install}
     fresh = [each for each in installed_distributions(prefix) if each.name in names and each.installer in marks]
+    _check_brought(prefix, fresh, warn)
     claim(fresh)
-    missing = names - {each.name for each in installed_distributions(prefix)}
+    missing = names - {each.name for each in installed_distributions(prefix) if each.installer}
     if missing:
         raise InstallError(
             f"{', '.join(sorted(missing))} cannot be found in {prefix} after installing",
             help="another program changed it meanwhile; try again",
         )
+
+
+def _check_brought(prefix: Path, fresh: Sequence[InstalledDistribution], warn: Callable[[str], None]) -> None:
+    """Raise InstallError where a wheel wrote what says what is installed; tell of files of conda packages."""
+    owned = conda_files(prefix)
+    for each in fresh:
+        brought = {os.path.relpath(path, prefix).replace("\\", "/"): path for path in distribution_files(each)}
+        own = sorted(path for path in brought if is_own_file(path))
+        if own:
+            for path in own:
+                brought[path].unlink(missing_ok=True)
+            raise InstallError(
+                f"the PyPI package {each.name} wrote {own[0]}, which belongs to the environment itself",
+                code="hostile-package",
+                help="do not use it, and tell whoever keeps the index",
+            )
+        replaced = sorted(path for path in brought if path in owned)
+        if replaced:
+            more = f" and {len(replaced) - 1} more" if len(replaced) > 1 else ""
+            warn(f"the PyPI package {each.name} replaced files of conda packages: {replaced[0]}{more}")
 
 
 def _install(prefix: Path, wanted: PypiInstall, distributions: Sequence[Distribution], copy: bool, lock: int) -> None:

@@ -95,6 +95,16 @@ def distribution_files(distribution: InstalledDistribution) -> list[Path]:
     return [_place(distribution.folder.parent, name) for name, _ in _record(distribution.folder)]
 
 
+def pypi_files(prefix: Path) -> frozenset[str]:
+    """The files that PyPI packages brought, relative to the prefix (POSIX)."""
+    found: set[str] = set()
+    for each in installed_distributions(prefix):
+        if each.is_ours:
+            with suppress(OSError):  # without a RECORD it is damaged, and is looked at anyway
+                found.update(os.path.relpath(path, prefix).replace("\\", "/") for path in distribution_files(each))
+    return frozenset(found)
+
+
 def remove(prefix: Path, distributions: Iterable[InstalledDistribution]) -> None:
     """Remove distributions with all their files.
 

@@ -110,7 +110,8 @@ def write_state(prefix: Path, state: PrefixState) -> None:
         "records": sorted(state.records),
         **({"pypi": dict(sorted(state.pypi.items()))} if state.pypi else {}),
     }
-    write_text(marker_path(prefix), json.dumps(data, indent=1) + "\n")
+    # the files of an environment are not waited for either; a marker that is lost has them looked at
+    write_text(marker_path(prefix), json.dumps(data) + "\n", durable=False)
 
 
 def record_files(prefix: Path) -> frozenset[str]:
@@ -120,6 +121,14 @@ def record_files(prefix: Path) -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(name for name in names if name.endswith(".json"))
+
+
+def is_own_file(path: str) -> bool:
+    """Whether a file of a prefix (POSIX, relative) says what is installed there: no package may bring it."""
+    folder, _, name = path.lower().partition("/")
+    return folder == "conda-meta" and (
+        name.endswith(".json") or name in (MARKER, FINGERPRINT, "pixi", "pixi_env_prefix", "history")
+    )
 
 
 def read_fingerprint(prefix: Path) -> str:

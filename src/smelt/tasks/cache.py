@@ -81,7 +81,7 @@ class TaskCache:
         state = self._state(task, _read(self._path(task)) or {})
         if state.complete:
             data = {"format": FORMAT, "digest": state.digest, "started": state.started, "files": state.files}
-            write_text(self._path(task), json.dumps(data) + "\n")
+            write_text(self._path(task), json.dumps(data) + "\n", durable=False)
         return tuple(
             f"No files matched the {kind} globs for task '{task.name}': {', '.join(patterns)}"
             for kind, patterns, found in (

@@ -105,7 +105,7 @@ def write_warm_record(
     path = Path(warm.record_path(os.fspath(workspace.root), wanted))
     with suppress(OSError, ValueError):
         _forget_old(path)
-        write_bytes(path, warm.encode(record))
+        write_bytes(path, warm.encode(record), durable=False)
         return True
     return False
 
