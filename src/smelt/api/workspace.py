@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from smelt.lock.satisfiability import Mismatch
     from smelt.resolve.plan import BuildPlan
     from smelt.source.protocol.tool import BackendTools
+    from smelt.solve.conda import CondaSolver
     from smelt.workspace.script import ScriptSource
 
 LockMode = Literal["update", "locked", "frozen"]
@@ -79,6 +80,7 @@ class Workspace:
         self._started = time.time_ns() if started is None else started
         self._settings = settings
         self._given = settings is not None
+        self._solver: CondaSolver | None = None
 
     @classmethod
     def load(
@@ -244,10 +246,13 @@ class Workspace:
             from smelt.lock.satisfiability import outdated as to_solve
             from smelt.lock.writer import write
             from smelt.resolve.workspace import ResolveRequest, resolve
+            from smelt.solve.conda import CondaSolver
 
             keep: frozenset[tuple[str, str]] = frozenset()
             if unlock == () or only is not None:
                 keep = frozenset(self.model.effective) - to_solve(self.model, mismatches) - frozenset(only or ())
+            # freed with the workspace, which for a command is never: freeing takes as long as writing the lock
+            self._solver = CondaSolver(network=self.network)
             request = ResolveRequest(
                 workspace=self.model,
                 old=old,
@@ -256,6 +261,7 @@ class Workspace:
                 provide_python=python_provider(self.model, self.reporters, self.network),
                 network=self.network,
                 tools=self.tools,
+                solver=self._solver,
             )
             new = canonical(_run(resolve(request, self.reporters.resolve)))
             written = False if dry_run else write(shorten(new, self.model), self.model.lock_path)

@@ -30,7 +30,8 @@ class ResolveRequest:
     ``keep``: environment × platform pairs whose part of ``old`` still fits and is taken over as it is.
     ``unlock``: names of packages that need not stay at their locked version; None unlocks all.
     ``provide_python``: installs a Python where PyPI packages have to be built for their metadata. ``network``: how
-    channels and indexes are reached. ``tools``: provides backends that are programs.
+    channels and indexes are reached. ``tools``: provides backends that are programs. ``solver``: one for this command alone, by somebody who wants to free it himself:
+    the package lists that it has read are large, and freeing them takes a while.
     """
 
     workspace: Workspace
@@ -40,6 +41,7 @@ class ResolveRequest:
     provide_python: ProvidePython | None = None
     network: Network = field(default_factory=Network)
     tools: BackendTools | None = None
+    solver: CondaSolver | None = None
 
 
 async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
@@ -55,7 +57,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     request = replace(request, workspace=workspace)
     solver = SourceSolver(
         loader,
-        CondaSolver(network=request.network),
+        request.solver or CondaSolver(network=request.network),
         LockedInputs.from_lock(request.old, request.unlock),
         request.network,
     )
