@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from smelt.lock.model import Lock
     from smelt.lock.satisfiability import Mismatch
     from smelt.resolve.plan import BuildPlan
-    from smelt.source.protocol.tool import BackendTools
     from smelt.solve.conda import CondaSolver
+    from smelt.source.protocol.tool import BackendTools
     from smelt.workspace.script import ScriptSource
 
 LockMode = Literal["update", "locked", "frozen"]

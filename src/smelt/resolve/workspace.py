@@ -32,8 +32,9 @@ class ResolveRequest:
     ``keep``: environment × platform pairs whose part of ``old`` still fits and is taken over as it is.
     ``unlock``: names of packages that need not stay at their locked version; None unlocks all.
     ``provide_python``: installs a Python where PyPI packages have to be built for their metadata. ``network``: how
-    channels and indexes are reached. ``tools``: provides backends that are programs. ``solver``: one for this command alone, by somebody who wants to free it himself:
-    the package lists that it has read are large, and freeing them takes a while.
+    channels and indexes are reached. ``tools``: provides backends that are programs. ``solver``: one for this command
+    alone, by somebody who wants to free it himself: the package lists that it has read are large, and freeing them
+    takes a while.
     """
 
     workspace: Workspace
