@@ -1,8 +1,9 @@
 """What ``smelt lock`` costs around rattler's solves: 12 environments × 4 platforms, a channel of 100,000 records.
 
 ``python -m benchmarks.locking [RECORDS [ROUNDS]]`` writes the index of a channel (no archives), and takes turns, each
-in a process of its own: the same solves by a bare script of rattler's (one gateway, as many solves at once), and
-``smelt lock`` where nothing is locked. The figures are of whole processes, memory at its peak.
+in a process of its own: the same solves by a bare script of rattler's (one gateway, as many solves at once), which
+writes the same lock through rattler, and ``smelt lock`` where nothing is locked. The figures are of whole processes,
+memory at its peak.
 """
 
 from __future__ import annotations
@@ -40,11 +41,19 @@ async def main():
             return await rattler.solve(
                 sources=job["channels"], specs=[rattler.MatchSpec(s) for s in job["specs"]], gateway=gateway,
                 platforms=[job["subdir"], "noarch"], virtual_packages=[])
-    print(sum(len(found) for found in await asyncio.gather(*map(solve, data))))
+    solved = await asyncio.gather(*map(solve, data))
+    platforms = {job["subdir"]: rattler.LockPlatform(job["subdir"]) for job in data}
+    lock = rattler.LockFile(list(platforms.values()))
+    for job, records in zip(data, solved):
+        lock.set_channels(job["environment"], [rattler.LockChannel(url) for url in job["channels"]])
+        for record in records:
+            lock.add_conda_package(job["environment"], platforms[job["subdir"]], record)
+    lock.to_path(sys.argv[3])
+    print(sum(map(len, solved)))
+    sys.stdout.flush()
+    os._exit(0)  # as smelt does: without freeing the package lists, and without a crash of rattler's runtime
 
 asyncio.run(main())
-sys.stdout.flush()
-os._exit(0)
 """
 
 
@@ -95,7 +104,8 @@ def write_workspace(root: Path, url: str, names: int) -> list[dict[str, object]]
         wanted = sorted({f"p{chance.randint(0, names - 1)}" for _ in range(WANTED)})
         lines += [f"[feature.f{number}.dependencies]", *(f'{name} = ">=1.2"' for name in wanted)]
         environments.append(f'e{number} = {{ features = ["f{number}"], no-default-feature = true }}')
-        jobs += [{"channels": [url], "specs": [f"{n} >=1.2" for n in wanted], "subdir": each} for each in PLATFORMS]
+        shared = {"environment": f"e{number}", "channels": [url], "specs": [f"{n} >=1.2" for n in wanted]}
+        jobs += [{**shared, "subdir": each} for each in PLATFORMS]
     root.mkdir(parents=True, exist_ok=True)
     (root / "pixi.toml").write_text("\n".join([*lines, *environments]) + "\n", encoding="utf-8")
     return jobs
@@ -129,7 +139,7 @@ def measure(records: int = 100_000, rounds: int = ROUNDS) -> Iterator[Figure]:
         for number in range(rounds):
             cache = root / f"cache{number}"
             environment = {**os.environ, "PIXI_CACHE_DIR": str(cache)}
-            command = [sys.executable, str(root / "bare.py"), str(jobs), str(cache / "bare")]
+            command = [sys.executable, str(root / "bare.py"), str(jobs), str(cache / "bare"), str(root / "bare.lock")]
             bare.append(run(command, root / "ws", environment))
             (root / "ws/pixi.lock").unlink(missing_ok=True)
             ours.append(run([sys.executable, "-m", "smelt", "lock"], root / "ws", environment))

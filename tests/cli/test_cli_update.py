@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from smelt.lock import read
-from spine_kit import SUBDIR, Channel, posix, smelt
+from spine_kit import SUBDIR, Channel, manifest, posix, smelt
 
 pytestmark = [pytest.mark.build, posix]
 
@@ -21,6 +23,12 @@ def ok(root: Path, *arguments: str) -> str:
     result = smelt(root, *arguments)
     assert result.returncode == 0, result.stderr
     return result.stderr
+
+
+def change(root: Path, old: str, new: str) -> None:
+    text = (root / "pixi.toml").read_text(encoding="utf-8")
+    assert old in text
+    (root / "pixi.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def test_only_what_is_named_moves(workspace: Path, channel: Channel) -> None:
@@ -56,3 +64,50 @@ def test_a_file_that_was_replaced_in_its_channel_is_accepted(workspace: Path, ch
     ok(workspace, "update", "tool")
     ok(workspace, "install")
     assert smelt(workspace, "run", "tool").stdout == "replaced\n"
+
+
+def test_a_check_can_say_what_would_change(workspace: Path, channel: Channel) -> None:
+    ok(workspace, "lock")
+    before = (workspace / "pixi.lock").read_bytes()
+    assert json.loads(smelt(workspace, "lock", "--check", "--json").stdout) == {"version": 1, "environment": {}}
+    channel.add("more", "1.0")
+    channel.index()
+    change(workspace, "[dependencies]\n", '[dependencies]\nmore = "*"\n')
+    plain = smelt(workspace, "lock", "--check")
+    assert plain.returncode == 1 and "+ more" not in plain.stderr and "'more" in plain.stderr
+    shown = smelt(workspace, "lock", "--check", "--dry-run")
+    assert shown.returncode == 1
+    assert "+ more" in shown.stderr and "would change" in shown.stderr and "lock-outdated" in shown.stderr
+    listed = smelt(workspace, "lock", "--check", "--json")
+    assert listed.returncode == 1
+    changes = json.loads(listed.stdout)["environment"]["default"][SUBDIR]
+    assert [change["name"] for change in changes] == ["more"]
+    assert (workspace / "pixi.lock").read_bytes() == before
+
+
+def test_a_dry_run_sees_changes_without_other_packages(workspace: Path) -> None:
+    ok(workspace, "lock")
+    assert "would not change" in ok(workspace, "lock", "--dry-run")
+    change(workspace, "[workspace]\n", '[workspace]\nchannel-priority = "disabled"\n')
+    assert "would change" in ok(workspace, "lock", "--dry-run")
+    ok(workspace, "lock")
+    ok(workspace, "lock", "--check")
+
+
+def test_an_older_lock_is_written_as_version_7(tmp_path: Path, channel: Channel, cache: Path) -> None:
+    root = tmp_path / "old"
+    root.mkdir()
+    manifest(root, [channel.url], '[dependencies]\nlibrary = "*"\n')
+    ok(root, "lock")
+    path = root / "pixi.lock"
+    new = path.read_text(encoding="utf-8")
+    # of conda packages version 6 says the same, but for the list of platforms
+    old = re.sub(r"platforms:\n.*?environments:", "environments:", new, flags=re.DOTALL)
+    old = old.replace("version: 7", "version: 6")
+    path.write_text(old, encoding="utf-8")
+    ok(root, "lock", "--check")
+    assert read(path).version == 6 and path.read_text(encoding="utf-8") == old
+    assert "updated" in ok(root, "lock")
+    assert path.read_text(encoding="utf-8") == new.replace("  run_exports: {}\n", "")
+    ok(root, "lock", "--check")
+    assert "was up to date" in ok(root, "lock")

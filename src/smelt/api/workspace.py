@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from smelt.lock.satisfiability import Mismatch
     from smelt.resolve.packages import PackageLoader
     from smelt.resolve.plan import BuildPlan
+    from smelt.solve.conda import CondaSolver
     from smelt.source.protocol.tool import BackendTools
     from smelt.workspace.script import ScriptSource
 
@@ -50,11 +51,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockResult:
-    """A lock, and how it differs from the one before. ``written``: whether the file was replaced."""
+    """A lock, and how it differs from the one before. ``written``: whether the file was replaced.
+
+    ``changed``: whether its text is another, which of a dry run says what would be; it may be with no other package.
+    """
 
     lock: Lock
     difference: LockDiff
     written: bool
+    changed: bool = False
 
 
 class Workspace:
@@ -82,6 +87,7 @@ class Workspace:
         self._given = settings is not None
         # what the check of a lock has read of source packages, for the plan that follows it
         self._checked: tuple[Lock, PackageLoader] | None = None
+        self._solver: CondaSolver | None = None
 
     @classmethod
     def load(
@@ -172,11 +178,12 @@ class Workspace:
 
         ``remember``: for later calls, where it fits; for what is in the lock file only.
         """
+        from smelt.lock.document import NEWEST_VERSION
         from smelt.resolve.check import check, has_sources
 
         if lock is None or not has_sources(self.model, lock):
             mismatches = check(self.model, lock)
-            if remember and lock is not None and not mismatches:
+            if remember and lock is not None and not mismatches and lock.version == NEWEST_VERSION:
                 self._remember_fit(project_stamps(lock, self.model.root))
             return mismatches
         from smelt.resolve.packages import PackageLoader
@@ -186,7 +193,7 @@ class Workspace:
         mismatches = check(self.model, lock, loader)
         if remember and not mismatches:
             self._checked = (lock, loader)
-        if remember and not mismatches and not unrecorded(lock):
+        if remember and not mismatches and not unrecorded(lock) and lock.version == NEWEST_VERSION:
             self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
         return mismatches
 
@@ -228,12 +235,14 @@ class Workspace:
         """Solve what does not fit and write ``pixi.lock``; packages stay at their version where they can.
 
         ``unlock``: names that need not stay (None: all packages may move); then everything is solved again, or
-        ``only`` these environment × platform pairs and what does not fit. ``complete``: what the reference locked,
-        which does not say what source packages were rendered from, is solved again also where it fits; and of a file
-        with merge conflicts what fits is taken from both sides.
+        ``only`` these environment × platform pairs and what does not fit. ``complete``: what the lock does not say yet
+        is added also where it fits: what source packages that the reference locked were rendered from, and what
+        version 7 says of PyPI packages and older versions do not; an older version is written as version 7; and of a
+        file with merge conflicts what fits is taken from both sides.
         The old lock stays as it is when this fails. Raises what ``smelt.resolve.workspace.resolve`` raises.
         """
         from smelt.lock.diff import diff
+        from smelt.lock.document import NEWEST_VERSION
         from smelt.resolve.unrecorded import unrecorded
 
         with self._exclusive("solving the workspace"):
@@ -241,18 +250,24 @@ class Workspace:
             mismatches = self.check(old, remember=old is before) if unlock == () or only is not None else ()
             if old is not None and complete:
                 mismatches = (*mismatches, *unrecorded(old))
-            if old is not None and old is before and not mismatches and unlock == ():
+            aged = old is not None and complete and old.version < NEWEST_VERSION
+            if old is not None and old is before and not mismatches and unlock == () and not aged:
                 return LockResult(lock=old, difference=diff(old, old), written=False)
 
             from smelt.lock.identity import canonical
             from smelt.lock.platforms import shorten
             from smelt.lock.satisfiability import outdated as to_solve
-            from smelt.lock.writer import write
+            from smelt.lock.writer import differs, write
             from smelt.resolve.workspace import ResolveRequest, resolve
+            from smelt.solve.conda import CondaSolver
 
             keep: frozenset[tuple[str, str]] = frozenset()
             if unlock == () or only is not None:
                 keep = frozenset(self.model.effective) - to_solve(self.model, mismatches) - frozenset(only or ())
+                if aged:
+                    keep -= {pair for pair, each in self.model.effective.items() if each.pypi_requirements}
+            # freed with the workspace, which for a command is never: freeing takes as long as writing the lock
+            self._solver = CondaSolver(network=self.network)
             request = ResolveRequest(
                 workspace=self.model,
                 old=old,
@@ -261,10 +276,13 @@ class Workspace:
                 provide_python=python_provider(self.model, self.reporters, self.network),
                 network=self.network,
                 tools=self.tools,
+                solver=self._solver,
             )
             new = canonical(_run(resolve(request, self.reporters.resolve)))
-            written = False if dry_run else write(shorten(new, self.model), self.model.lock_path)
-            return LockResult(lock=new, difference=diff(before, new), written=written)
+            short = shorten(new, self.model)
+            written = False if dry_run else write(short, self.model.lock_path)
+            changed = written or (dry_run and differs(short, self.model.lock_path))
+            return LockResult(lock=new, difference=diff(before, new), written=written, changed=changed)
 
     def _old_lock(self, *, merge: bool) -> tuple[Lock | None, Lock | None]:
         """The lock to start from, and the one to compare with: the same but after a merge with conflicts."""

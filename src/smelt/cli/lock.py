@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Source: the reference's page ``pixi lock``."""
     add_workspace(parser, script=True)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail if the lock file does not fit")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="solve and write nothing, fail if the lock file does not fit (--dry-run, --json: say what would change)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="solve, show what would change, write nothing")
     parser.add_argument("--json", action="store_true", help="show the changes as JSON")
     parser.add_argument("--no-install", action="store_true", help=argparse.SUPPRESS)
@@ -53,25 +57,31 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             )
         mismatches = workspace.check(lock)
         if mismatches:
+            if arguments.json or arguments.dry_run:
+                show(workspace.lock(dry_run=True), terminal, json_form=arguments.json, dry_run=True)
             raise outdated(mismatches)
+        if arguments.json:
+            from smelt.lock.diff import diff
+
+            terminal.print(json.dumps(diff(lock, lock).to_json(), indent=2))
         _say_fit(terminal, check=True)
         _remember_fit(workspace, check=True)
         return 0
     result = workspace.lock(dry_run=arguments.dry_run)
     if not (result.written or result.difference):
         _remember_fit(workspace, check=False)
-    return show(result, arguments, terminal)
+    return show(result, terminal, json_form=arguments.json, dry_run=arguments.dry_run)
 
 
-def show(result: LockResult, arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Say what a solve changed (``--json``, ``--dry-run``)."""
+def show(result: LockResult, terminal: Terminal, *, json_form: bool, dry_run: bool) -> int:
+    """Say what a solve changed."""
     changed = bool(result.difference)
-    if arguments.json:
+    if json_form:
         terminal.print(json.dumps(result.difference.to_json(), indent=2))
     elif changed:
         terminal.note(result.difference.to_text().rstrip())
-    if arguments.dry_run:
-        terminal.note("the lock file would change" if changed else "the lock file would not change")
+    if dry_run:
+        terminal.note("the lock file would change" if result.changed else "the lock file would not change")
     elif result.written:
         terminal.note(terminal.style("✔ updated pixi.lock", "green", err=True))
     else:

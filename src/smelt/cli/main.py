@@ -38,7 +38,8 @@ def run(arguments: Sequence[str]) -> NoReturn:
     """
     # a process of seconds: looking for cycles among a lock's hundred thousand values finds none and takes a tenth
     gc.set_threshold(200_000, 20, 20)
-    code = execute(arguments)
+    terminal = Terminal()
+    code = execute(arguments, terminal)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

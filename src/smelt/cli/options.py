@@ -151,6 +151,7 @@ def load(
         script=script or _script(arguments),
         lock_script=lock_script,
     )
+    terminal.kept.append(workspace)
     show_warnings(workspace, terminal)
     put_into_force(workspace.settings, terminal)
     return workspace

@@ -33,7 +33,8 @@ def _wants_color(stream: TextIO, choice: str) -> bool:
 class Terminal:
     """The two output streams, whether they take colour, and how much is to be said.
 
-    ``verbosity``: -1 quiet (errors only), 0 normal, 1 and more verbose.
+    ``verbosity``: -1 quiet (errors only), 0 normal, 1 and more verbose. ``kept``: what lives as long as the process,
+    because freeing it takes a while and helps nobody.
     """
 
     out: TextIO = field(default_factory=lambda: sys.stdout)
@@ -41,6 +42,7 @@ class Terminal:
     color: str = "auto"
     verbosity: int = 0
     progress: bool = True
+    kept: list[object] = field(default_factory=list[object])
 
     def print(self, text: str = "") -> None:
         """A line of the result (standard output)."""

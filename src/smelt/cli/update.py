@@ -57,4 +57,4 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if workspace.settings.offline:
         terminal.warn("offline, the new pixi.lock may pin older versions than the channels have")
     result = workspace.lock(dry_run=arguments.dry_run, unlock=unlock, only=None if everything else only)
-    return show(result, arguments, terminal)
+    return show(result, terminal, json_form=arguments.json, dry_run=arguments.dry_run)

@@ -95,4 +95,6 @@ def _as_json(lock: Lock, used: frozenset[Reference]) -> str:
         ],
     }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    if text.isprintable():
+        return text
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

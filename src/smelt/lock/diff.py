@@ -6,7 +6,7 @@ layout of the text).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -112,18 +112,43 @@ def _key(package: LockedPackage) -> tuple[str, str]:
     return ("pypi" if isinstance(package, PypiPackage) else "conda", package.name.lower())
 
 
+class _Entry(Mapping[str, object]):
+    """What the file says of a package, made when it is looked at: the text of a diff does without."""
+
+    __slots__ = ("_data", "_package", "_reference")
+
+    def __init__(self, reference: Reference, package: LockedPackage) -> None:
+        self._reference = reference
+        self._package = package
+        self._data: dict[str, object] | None = None
+
+    def _made(self) -> dict[str, object]:
+        if self._data is None:
+            self._data = short_entry(self._reference, self._package)
+        return self._data
+
+    def __getitem__(self, key: str) -> object:
+        return self._made()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made())
+
+    def __len__(self) -> int:
+        return len(self._made())
+
+
 class _Entries:
-    """What the file says of packages, made once for all environments that have them."""
+    """One entry for all environments that have a package."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, Reference], Mapping[str, object]] = {}
+        self._known: dict[tuple[int, Reference], _Entry] = {}
 
     def of(self, lock: Lock, reference: Reference) -> Mapping[str, object]:
         """The entry of a package. ``lock`` must live as long as this."""
         key = (id(lock), reference)
-        entry = self._made.get(key)
+        entry = self._known.get(key)
         if entry is None:
-            entry = self._made[key] = short_entry(reference, lock.packages[reference])
+            entry = self._known[key] = _Entry(reference, lock.packages[reference])
         return entry
 
 

@@ -143,7 +143,12 @@ def _lists(data: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]] | None:
 
 
 def _without_empty(data: Mapping[str, object]) -> dict[str, object]:
-    return {key: _unfrozen(value) for key, value in data.items() if value is not None and value != ()}
+    return {
+        # of records nearly everything is text or a tuple of texts
+        key: value if type(value) is str else list(value) if type(value) is tuple else _unfrozen(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        for key, value in data.items()
+        if value is not None and value != ()
+    }
 
 
 def plain(value: object) -> dict[str, object]:
@@ -152,6 +157,8 @@ def plain(value: object) -> dict[str, object]:
 
 
 def _unfrozen(value: object) -> object:
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, Mapping):
         return {str(key): _unfrozen(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple):

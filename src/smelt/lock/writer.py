@@ -17,11 +17,8 @@ def write(lock: Lock, path: Path) -> bool:
     (``lock-value``: what no lock file can hold; ``lock-unwritable``).
     """
     text = to_text(lock)
-    try:
-        if path.read_bytes() == text.encode("utf-8"):
-            return False
-    except OSError:
-        pass  # missing or unreadable: writing will tell
+    if not _other(text, path):
+        return False
     try:
         write_text(path, text)
     except OSError as error:
@@ -31,3 +28,15 @@ def write(lock: Lock, path: Path) -> bool:
             help="check the permissions of its folder and that the disk is not full",
         ) from None
     return True
+
+
+def differs(lock: Lock, path: Path) -> bool:
+    """Whether ``write`` would change the file. Raises LockError (``lock-value``)."""
+    return _other(to_text(lock), path)
+
+
+def _other(text: str, path: Path) -> bool:
+    try:
+        return path.read_bytes() != text.encode("utf-8")
+    except OSError:
+        return True  # missing or unreadable: writing will tell

@@ -16,10 +16,8 @@ from smelt.lock.model import (
     SourcePackage,
 )
 from smelt.lock.options import solve_options
-from smelt.lock.pypi_index import to_indexes
 from smelt.resolve.model import Candidate, Solution
 from smelt.resolve.pins import inner_location, without_secrets
-from smelt.solve.pypi_uv import configured_index
 from smelt.types import CondaRecord, SourceLocation, spec_name
 from smelt.workspace.model import EffectiveEnvironment, Workspace
 from smelt.workspace.pypi import group_options
@@ -133,6 +131,9 @@ class LockBuilder:
         """Only environments with PyPI packages say which indexes they were solved with."""
         if not any(reference.kind == "pypi" for references in packages.values() for reference in references):
             return None
+        from smelt.lock.pypi_index import to_indexes
+        from smelt.solve.pypi_uv import configured_index
+
         old = self._old_indexes.get(environment)
         if old is not None and self._kept.issuperset((environment, platform) for platform in packages):
             return old

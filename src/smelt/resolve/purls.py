@@ -8,7 +8,6 @@ Source: the reference's manifest page, "conda-pypi-map"; the package URL specifi
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +72,8 @@ class PurlMapper:
             if location.startswith(("http://", "https://")):
                 if self._offline:
                     raise OSError("smelt is offline")
+                import urllib.request  # with what it needs 10 ms, and few workspaces have such a mapping
+
                 request = urllib.request.Request(location, headers={"User-Agent": "smelt"})
                 with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
                     text = cast("bytes", answer.read())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from smelt.config.network import Network
 from smelt.errors import ErrorGroup, Label, ManifestError, SmeltError, SolveError
@@ -14,13 +15,14 @@ from smelt.resolve.locked import LockBuilder
 from smelt.resolve.model import Goal, ResolveReporter, Solution
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.previous import LockedInputs
-from smelt.resolve.purls import PurlMapper
-from smelt.resolve.pypi import ProvidePython, PypiSolver, part_of
 from smelt.resolve.solution import SourceSolver
 from smelt.solve.conda import CondaSolver, match_spec
 from smelt.source.protocol.tool import BackendTools
 from smelt.types import CondaRecord, spec_name
 from smelt.workspace.model import Dependency, EffectiveEnvironment, Workspace
+
+if TYPE_CHECKING:
+    from smelt.resolve.pypi import ProvidePython, PypiSolver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,9 @@ class ResolveRequest:
     ``keep``: environment × platform pairs whose part of ``old`` still fits and is taken over as it is.
     ``unlock``: names of packages that need not stay at their locked version; None unlocks all.
     ``provide_python``: installs a Python where PyPI packages have to be built for their metadata. ``network``: how
-    channels and indexes are reached. ``tools``: provides backends that are programs.
+    channels and indexes are reached. ``tools``: provides backends that are programs. ``solver``: one for this command
+    alone, by somebody who wants to free it himself: the package lists that it has read are large, and freeing them
+    takes a while.
     """
 
     workspace: Workspace
@@ -40,6 +44,7 @@ class ResolveRequest:
     provide_python: ProvidePython | None = None
     network: Network = field(default_factory=Network)
     tools: BackendTools | None = None
+    solver: CondaSolver | None = None
 
 
 async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
@@ -55,18 +60,11 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     request = replace(request, workspace=workspace)
     solver = SourceSolver(
         loader,
-        CondaSolver(network=request.network),
+        request.solver or CondaSolver(network=request.network),
         LockedInputs.from_lock(request.old, request.unlock),
         request.network,
     )
-    pypi = PypiSolver(
-        workspace,
-        request.old,
-        request.unlock,
-        request.provide_python,
-        PurlMapper(workspace, request.network),
-        request.network,
-    )
+    pypi = _pypi_solver(request) if any(each.pypi_requirements for each in workspace.effective.values()) else None
     builder = LockBuilder(workspace)
     jobs: list[tuple[tuple[EffectiveEnvironment, ...], asyncio.Task[Solution]]] = []
     for group in solve_groups(workspace):
@@ -105,8 +103,27 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     return builder.finish()
 
 
+def _pypi_solver(request: ResolveRequest) -> PypiSolver:
+    # not every workspace has PyPI requirements, and what they need takes 30 ms to import
+    from smelt.resolve.purls import PurlMapper
+    from smelt.resolve.pypi import PypiSolver
+
+    return PypiSolver(
+        request.workspace,
+        request.old,
+        request.unlock,
+        request.provide_python,
+        PurlMapper(request.workspace, request.network),
+        request.network,
+    )
+
+
 def _part(solution: Solution, member: EffectiveEnvironment, workspace: Workspace) -> Solution:
     """What of the solution of a solve group one of its environments needs."""
+    if not member.pypi_requirements:
+        return prune(solution, [each.name for each in member.dependencies])
+    from smelt.resolve.pypi import part_of
+
     conda, pypi = part_of(solution, member, workspace.root)
     return replace(prune(solution, [*(each.name for each in member.dependencies), *conda]), pypi=pypi)
 
@@ -115,7 +132,7 @@ async def _solve(
     members: Sequence[EffectiveEnvironment],
     request: ResolveRequest,
     solver: SourceSolver,
-    pypi: PypiSolver,
+    pypi: PypiSolver | None,
     reporter: ResolveReporter,
 ) -> Solution:
     name = members[0].environment.solve_group or members[0].environment.name
@@ -137,7 +154,8 @@ async def _solve(
             solution = await solver.solve(goal, context)
         except SolveError as error:
             raise await solver.explainer.explain(error, members, context, goal.sources) from error
-        solution = await pypi.complete(solution, members)
+        if pypi is not None:
+            solution = await pypi.complete(solution, members)
     except SmeltError:
         reporter.failed(name, platform.name)
         raise

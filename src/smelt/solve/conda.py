@@ -46,6 +46,8 @@ class Candidates:
 
 _ONLINE = "smelt is offline: remove the `--offline` flag once, and what is fetched stays in the cache"
 _LONGEST = 200  # with name, version and build a folder is called
+_HARMLESS = re.compile(rf"(?!\.\.?\Z)[A-Za-z0-9_.+!~=-]{{1,{_LONGEST}}}")
+"""The words of nearly all packages; of others each letter is looked at."""
 
 View = ChannelView | DatedChannel | str
 """A channel; the string is one as rattler reads it by itself."""
@@ -266,6 +268,8 @@ def _unknown(source: View) -> set[str]:
 
 def _check_harmless(record: CondaRecord) -> None:
     """Raise ChannelError (``hostile-package``) for a record whose words would lead somewhere else as a path."""
+    if all(map(_HARMLESS.fullmatch, (record.name, record.version, record.build, record.subdir))):
+        return
     words = {"name": record.name, "version": record.version, "build": record.build, "subdir": record.subdir}
     for field, word in words.items():
         if word in (".", "..") or len(word) > _LONGEST or any(c in "/\\:" or ord(c) < 32 for c in word):

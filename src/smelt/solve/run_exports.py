@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from smelt.config.network import Network
 from smelt.errors import ChannelError
@@ -110,7 +109,11 @@ class RunExportsSource:
 def local_path(url: str) -> Path | None:
     """The path that a ``file://`` URL names, None for any other URL."""
     parts = urlsplit(url)
-    return Path(url2pathname(unquote(parts.path))) if parts.scheme == "file" else None
+    if parts.scheme != "file":
+        return None
+    from urllib.request import url2pathname  # with what it needs 10 ms, and only build environments come here
+
+    return Path(url2pathname(unquote(parts.path)))
 
 
 def _is_missing(error: Exception) -> bool:
