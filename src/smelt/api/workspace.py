@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Coroutine, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING
 
 from smelt.api.installing import Installed, InstallOptions, install_environments, known_installed
+from smelt.api.locking import Locker, LockMode, LockOptions, LockResult
 from smelt.api.on_demand import load_model, script_model
-from smelt.api.outdated import outdated
 from smelt.api.platforms import effective_for, environment_named, platform_for, require_locked
-from smelt.api.pypi import project_stamps, python_provider
-from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, steady_stamps, write_known
-from smelt.errors import InstallError, LockError
-from smelt.fs import hold
+from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, steady_stamps
 from smelt.install.state import read_state, watched_paths
-from smelt.source.stats import racy
-from smelt.text import shown_path
 from smelt.types import current_platform, runnable_subdirs
 from smelt.workspace.model import Workspace as Model
 
@@ -34,32 +28,11 @@ if TYPE_CHECKING:
     from smelt.config.files import ConfigSource
     from smelt.config.network import Network
     from smelt.config.settings import Settings
-    from smelt.lock.diff import LockDiff
     from smelt.lock.model import Lock
     from smelt.lock.satisfiability import Mismatch
-    from smelt.resolve.packages import PackageLoader
     from smelt.resolve.plan import BuildPlan
-    from smelt.solve.conda import CondaSolver
     from smelt.source.protocol.tool import BackendTools
     from smelt.workspace.script import ScriptSource
-
-LockMode = Literal["update", "locked", "frozen"]
-"""``update``: solve again what does not fit; ``locked``: that is an error; ``frozen``: take the lock as it is."""
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockResult:
-    """A lock, and how it differs from the one before. ``written``: whether the file was replaced.
-
-    ``changed``: whether its text is another, which of a dry run says what would be; it may be with no other package.
-    """
-
-    lock: Lock
-    difference: LockDiff
-    written: bool
-    changed: bool = False
 
 
 class Workspace:
@@ -82,12 +55,10 @@ class Workspace:
         self._reporters = reporters
         self._tools: BackendTools | None = None
         self.read = read
-        self._started = time.time_ns() if started is None else started
+        self.started = time.time_ns() if started is None else started
         self._settings = settings
         self._given = settings is not None
-        # what the check of a lock has read of source packages, for the plan that follows it
-        self._checked: tuple[Lock, PackageLoader] | None = None
-        self._solver: CondaSolver | None = None
+        self._locker = Locker(self)
 
     @classmethod
     def load(
@@ -146,7 +117,7 @@ class Workspace:
 
         None where they come from elsewhere too (the command line), or may have changed since they were read.
         """
-        return None if self._given else steady_stamps(self.settings.places, self._started)
+        return None if self._given else steady_stamps(self.settings.places, self.started)
 
     @property
     def reporters(self) -> Reporters:
@@ -178,40 +149,7 @@ class Workspace:
 
         ``remember``: for later calls, where it fits; for what is in the lock file only.
         """
-        from smelt.lock.document import NEWEST_VERSION
-        from smelt.resolve.check import check, has_sources
-
-        if lock is None or not has_sources(self.model, lock):
-            mismatches = check(self.model, lock)
-            if remember and lock is not None and not mismatches and lock.version == NEWEST_VERSION:
-                self._remember_fit(project_stamps(lock, self.model.root))
-            return mismatches
-        from smelt.resolve.packages import PackageLoader
-        from smelt.resolve.unrecorded import unrecorded
-
-        loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
-        mismatches = check(self.model, lock, loader)
-        if remember and not mismatches:
-            self._checked = (lock, loader)
-        if remember and not mismatches and not unrecorded(lock) and lock.version == NEWEST_VERSION:
-            self._remember_fit({**loader.files, **project_stamps(lock, self.model.root)})
-        return mismatches
-
-    def _remember_fit(self, definitions: Mapping[str, tuple[int, ...] | None]) -> None:
-        """Write down what the lock was found to fit, where that can be told again by stats alone."""
-        own = stamps_as_read([self.model.lock_path], self._started)
-        unsure = any(stamp is not None and racy(max(stamp[1:3]), self._started) for stamp in definitions.values())
-        dated = any(effective.exclude_newer is not None for effective in self.model.effective.values())
-        if self.read is None or own is None or unsure or dated:
-            return
-        known = KnownState(
-            manifest=str(self.model.manifest_path),
-            files={**self.read, **own, **definitions},
-            warned=bool(self.model.warnings),
-        )
-        # only a courtesy to the next call: a workspace may lie where nothing can be written
-        with suppress(OSError):
-            write_known(self.model.state_folder, current_platform(), known, "fit")
+        return self._locker.check(lock, remember=remember)
 
     def known_fit(self) -> Mapping[str, tuple[int, ...] | None] | None:
         """Every file that the last check rested on, as it was when it was read; None if that says nothing any more.
@@ -241,78 +179,14 @@ class Workspace:
         file with merge conflicts what fits is taken from both sides.
         The old lock stays as it is when this fails. Raises what ``smelt.resolve.workspace.resolve`` raises.
         """
-        from smelt.lock.diff import diff
-        from smelt.lock.document import NEWEST_VERSION
-        from smelt.resolve.unrecorded import unrecorded
-
-        with self._exclusive("solving the workspace"):
-            old, before = self._old_lock(merge=complete)
-            mismatches = self.check(old, remember=old is before) if unlock == () or only is not None else ()
-            if old is not None and complete:
-                mismatches = (*mismatches, *unrecorded(old))
-            aged = old is not None and complete and old.version < NEWEST_VERSION
-            if old is not None and old is before and not mismatches and unlock == () and not aged:
-                return LockResult(lock=old, difference=diff(old, old), written=False)
-
-            from smelt.lock.identity import canonical
-            from smelt.lock.platforms import shorten
-            from smelt.lock.satisfiability import outdated as to_solve
-            from smelt.lock.writer import differs, write
-            from smelt.resolve.workspace import ResolveRequest, resolve
-            from smelt.solve.conda import CondaSolver
-
-            keep: frozenset[tuple[str, str]] = frozenset()
-            if unlock == () or only is not None:
-                keep = frozenset(self.model.effective) - to_solve(self.model, mismatches) - frozenset(only or ())
-                if aged:
-                    keep -= {pair for pair, each in self.model.effective.items() if each.pypi_requirements}
-            # freed with the workspace, which for a command is never: freeing takes as long as writing the lock
-            self._solver = CondaSolver(network=self.network)
-            request = ResolveRequest(
-                workspace=self.model,
-                old=old,
-                keep=keep,
-                unlock=unlock,
-                provide_python=python_provider(self.model, self.reporters, self.network),
-                network=self.network,
-                tools=self.tools,
-                solver=self._solver,
-            )
-            new = canonical(_run(resolve(request, self.reporters.resolve)))
-            short = shorten(new, self.model)
-            written = False if dry_run else write(short, self.model.lock_path)
-            changed = written or (dry_run and differs(short, self.model.lock_path))
-            return LockResult(lock=new, difference=diff(before, new), written=written, changed=changed)
-
-    def _old_lock(self, *, merge: bool) -> tuple[Lock | None, Lock | None]:
-        """The lock to start from, and the one to compare with: the same but after a merge with conflicts."""
-        try:
-            old = self.read_lock()
-        except LockError as error:
-            if error.kind != "lock-conflict" or not merge:
-                raise
-            from smelt.api.merging import merged
-
-            return merged(self)
-        return old, old
+        return self._locker.lock(LockOptions(dry_run=dry_run, unlock=unlock, only=only, complete=complete))
 
     def ensure_lock(self, mode: LockMode = "update") -> Lock:
         """The lock file, made to fit first in mode ``update``.
 
         Raises LockOutdatedError in mode ``locked`` where it does not fit, LockError where there is none to take.
         """
-        self._checked = None
-        if mode == "update":
-            return self.lock(complete=False).lock
-        lock = self.read_lock()
-        if lock is None:
-            path = shown_path(self.model.lock_path)
-            raise LockError(f"there is no lock file {path}", code="lock-missing", help="run `smelt lock`")
-        if mode == "locked":
-            mismatches = self.check(lock)
-            if mismatches:
-                raise outdated(mismatches)
-        return lock
+        return self._locker.ensure(mode)
 
     def plan(
         self, environments: Sequence[str] | None = None, *, mode: LockMode = "update", platform: str | None = None
@@ -430,46 +304,12 @@ class Workspace:
         ``names``: environment → names of the packages that are wanted of it (None: all).
         """
         from smelt.resolve.dev import with_dev
-        from smelt.resolve.packages import PackageLoader
         from smelt.resolve.plan import BuildPlanner
 
         require_locked(lock, environments or ())
-        checked, self._checked = self._checked, None
-        if checked is not None and checked[0] is lock:
-            loader = checked[1]
-        else:
-            loader = PackageLoader(self.model, lock, network=self.network, tools=self.tools)
+        loader = self._locker.loader_of(lock)
         planner = BuildPlanner(with_dev(self.model, loader), lock, loader)
         for name in environments if environments is not None else self.supported():
             wanted = names.get(name) if names is not None else None
             planner.add((name, platform_for(self.model, name, platform).name), wanted)
         return planner.finish()
-
-    @contextmanager
-    def _exclusive(self, purpose: str) -> Generator[None]:
-        folder = self.model.state_folder
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(hold(folder / "smelt" / "workspace.lock", purpose, self.reporters.install.waiting))
-            except OSError as error:
-                raise InstallError(
-                    f"cannot write {folder}: {error.strerror or error}",
-                    code="not-writable",
-                    help="smelt keeps environments and what it knows of them there: see who owns the folder, and "
-                    "whether its file system is mounted read-only",
-                ) from error
-            yield
-
-
-def _run(coroutine: Coroutine[object, object, T]) -> T:
-    import asyncio  # 20 ms that an unchanged workspace does not pay
-
-    results: list[T] = []
-
-    async def work() -> None:
-        # not returned: asyncio makes a text of the task and its result when it resets the handler of Ctrl-C, and the
-        # text of a large lock takes 0.2 s
-        results.append(await coroutine)
-
-    asyncio.run(work())
-    return results[0]

@@ -1,0 +1,227 @@
+"""Solving, checking and writing the lock of a workspace.
+
+What an unchanged workspace does not need is imported inside the methods that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Coroutine, Generator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from smelt.api.outdated import outdated
+from smelt.api.pypi import project_stamps, python_provider
+from smelt.api.state import KnownState, stamps_as_read, write_known
+from smelt.errors import InstallError, LockError
+from smelt.fs import hold
+from smelt.source.stats import racy
+from smelt.text import shown_path
+from smelt.types import current_platform
+
+if TYPE_CHECKING:
+    from smelt.api.workspace import Workspace
+    from smelt.lock.diff import LockDiff
+    from smelt.lock.model import Lock
+    from smelt.lock.satisfiability import Mismatch
+    from smelt.resolve.packages import PackageLoader
+    from smelt.solve.conda import CondaSolver
+
+LockMode = Literal["update", "locked", "frozen"]
+"""``update``: solve again what does not fit; ``locked``: that is an error; ``frozen``: take the lock as it is."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockOptions:
+    """What of a lock is solved again, and what is done with it: see ``Workspace.lock``."""
+
+    dry_run: bool = False
+    unlock: Collection[str] | None = ()
+    only: Collection[tuple[str, str]] | None = None
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockResult:
+    """A lock, and how it differs from the one before. ``written``: whether the file was replaced.
+
+    ``changed``: whether its text is another, which of a dry run says what would be; it may be with no other package.
+    """
+
+    lock: Lock
+    difference: LockDiff
+    written: bool
+    changed: bool = False
+
+
+class Locker:
+    """The lock of one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        # what the check of a lock has read of source packages, for the plan that follows it
+        self._checked: tuple[Lock, PackageLoader] | None = None
+        self._solver: CondaSolver | None = None
+
+    def loader_of(self, lock: Lock) -> PackageLoader:
+        """The source packages of ``lock``, with what the check before has read of them; given away once."""
+        from smelt.resolve.packages import PackageLoader
+
+        checked, self._checked = self._checked, None
+        if checked is not None and checked[0] is lock:
+            return checked[1]
+        return PackageLoader(self._workspace.model, lock, network=self._workspace.network, tools=self._workspace.tools)
+
+    def check(self, lock: Lock | None, *, remember: bool = True) -> tuple[Mismatch, ...]:
+        """See ``Workspace.check``."""
+        from smelt.lock.document import NEWEST_VERSION
+        from smelt.resolve.check import check, has_sources
+
+        if lock is None or not has_sources(self._workspace.model, lock):
+            mismatches = check(self._workspace.model, lock)
+            if remember and lock is not None and not mismatches and lock.version == NEWEST_VERSION:
+                self._remember_fit(project_stamps(lock, self._workspace.model.root))
+            return mismatches
+        from smelt.resolve.packages import PackageLoader
+        from smelt.resolve.unrecorded import unrecorded
+
+        loader = PackageLoader(
+            self._workspace.model, lock, network=self._workspace.network, tools=self._workspace.tools
+        )
+        mismatches = check(self._workspace.model, lock, loader)
+        if remember and not mismatches:
+            self._checked = (lock, loader)
+        if remember and not mismatches and not unrecorded(lock) and lock.version == NEWEST_VERSION:
+            self._remember_fit({**loader.files, **project_stamps(lock, self._workspace.model.root)})
+        return mismatches
+
+    def _remember_fit(self, definitions: Mapping[str, tuple[int, ...] | None]) -> None:
+        """Write down what the lock was found to fit, where that can be told again by stats alone."""
+        own = stamps_as_read([self._workspace.model.lock_path], self._workspace.started)
+        unsure = any(
+            stamp is not None and racy(max(stamp[1:3]), self._workspace.started) for stamp in definitions.values()
+        )
+        dated = any(effective.exclude_newer is not None for effective in self._workspace.model.effective.values())
+        if self._workspace.read is None or own is None or unsure or dated:
+            return
+        known = KnownState(
+            manifest=str(self._workspace.model.manifest_path),
+            files={**self._workspace.read, **own, **definitions},
+            warned=bool(self._workspace.model.warnings),
+        )
+        # only a courtesy to the next call: a workspace may lie where nothing can be written
+        with suppress(OSError):
+            write_known(self._workspace.model.state_folder, current_platform(), known, "fit")
+
+    def lock(self, options: LockOptions) -> LockResult:
+        """See ``Workspace.lock``."""
+        from smelt.lock.diff import diff
+        from smelt.lock.document import NEWEST_VERSION
+        from smelt.resolve.unrecorded import unrecorded
+
+        with self._exclusive("solving the workspace"):
+            old, before = self._old_lock(merge=options.complete)
+            mismatches = (
+                self.check(old, remember=old is before) if options.unlock == () or options.only is not None else ()
+            )
+            if old is not None and options.complete:
+                mismatches = (*mismatches, *unrecorded(old))
+            aged = old is not None and options.complete and old.version < NEWEST_VERSION
+            if old is not None and old is before and not mismatches and options.unlock == () and not aged:
+                return LockResult(lock=old, difference=diff(old, old), written=False)
+
+            from smelt.lock.identity import canonical
+            from smelt.lock.platforms import shorten
+            from smelt.lock.satisfiability import outdated as to_solve
+            from smelt.lock.writer import differs, write
+            from smelt.resolve.workspace import ResolveRequest, resolve
+            from smelt.solve.conda import CondaSolver
+
+            keep: frozenset[tuple[str, str]] = frozenset()
+            if options.unlock == () or options.only is not None:
+                keep = (
+                    frozenset(self._workspace.model.effective)
+                    - to_solve(self._workspace.model, mismatches)
+                    - frozenset(options.only or ())
+                )
+                if aged:
+                    keep -= {pair for pair, each in self._workspace.model.effective.items() if each.pypi_requirements}
+            # freed with the workspace, which for a command is never: freeing takes as long as writing the lock
+            self._solver = CondaSolver(network=self._workspace.network)
+            request = ResolveRequest(
+                workspace=self._workspace.model,
+                old=old,
+                keep=keep,
+                unlock=options.unlock,
+                provide_python=python_provider(
+                    self._workspace.model, self._workspace.reporters, self._workspace.network
+                ),
+                network=self._workspace.network,
+                tools=self._workspace.tools,
+                solver=self._solver,
+            )
+            new = canonical(_run(resolve(request, self._workspace.reporters.resolve)))
+            short = shorten(new, self._workspace.model)
+            written = False if options.dry_run else write(short, self._workspace.model.lock_path)
+            changed = written or (options.dry_run and differs(short, self._workspace.model.lock_path))
+            return LockResult(lock=new, difference=diff(before, new), written=written, changed=changed)
+
+    def _old_lock(self, *, merge: bool) -> tuple[Lock | None, Lock | None]:
+        """The lock to start from, and the one to compare with: the same but after a merge with conflicts."""
+        try:
+            old = self._workspace.read_lock()
+        except LockError as error:
+            if error.kind != "lock-conflict" or not merge:
+                raise
+            from smelt.api.merging import merged
+
+            return merged(self._workspace)
+        return old, old
+
+    def ensure(self, mode: LockMode = "update") -> Lock:
+        """See ``Workspace.ensure_lock``."""
+        self._checked = None
+        if mode == "update":
+            return self.lock(LockOptions(complete=False)).lock
+        lock = self._workspace.read_lock()
+        if lock is None:
+            path = shown_path(self._workspace.model.lock_path)
+            raise LockError(f"there is no lock file {path}", code="lock-missing", help="run `smelt lock`")
+        if mode == "locked":
+            mismatches = self.check(lock)
+            if mismatches:
+                raise outdated(mismatches)
+        return lock
+
+    @contextmanager
+    def _exclusive(self, purpose: str) -> Generator[None]:
+        folder = self._workspace.model.state_folder
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(
+                    hold(folder / "smelt" / "workspace.lock", purpose, self._workspace.reporters.install.waiting)
+                )
+            except OSError as error:
+                raise InstallError(
+                    f"cannot write {folder}: {error.strerror or error}",
+                    code="not-writable",
+                    help="smelt keeps environments and what it knows of them there: see who owns the folder, and "
+                    "whether its file system is mounted read-only",
+                ) from error
+            yield
+
+
+def _run(coroutine: Coroutine[object, object, T]) -> T:
+    import asyncio  # 20 ms that an unchanged workspace does not pay
+
+    results: list[T] = []
+
+    async def work() -> None:
+        # not returned: asyncio makes a text of the task and its result when it resets the handler of Ctrl-C, and the
+        # text of a large lock takes 0.2 s
+        results.append(await coroutine)
+
+    asyncio.run(work())
+    return results[0]
