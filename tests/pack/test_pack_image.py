@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from pack_kit import environment_files as files
-from pack_kit import packed
+from pack_kit import make_wheel, packed
 
 from smelt.api.packing import PackOptions, pack
 from smelt.api.workspace import Workspace
@@ -147,6 +147,32 @@ def test_a_changed_package_moves_little_and_environments_share(ready: Workspace,
         assert before.get(path.name, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
     old = next(e for e in first["layers"] if e["annotations"]["org.opencontainers.image.title"].startswith("mine"))
     assert blob(target, old["digest"]).exists()  # the image of the other environment still has it
+
+
+def test_large_files_of_wheels_are_not_held_in_memory(
+    ready: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import smelt.pack.linkedwheel as module
+
+    packed(ready, tmp_path / "one", format="oci")
+    monkeypatch.setattr(module, "_LARGE", 0)
+    packed(ready, tmp_path / "two", format="oci")
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_a_damaged_wheel_is_not_packed(tmp_path: Path) -> None:
+    from smelt.pack.linked import PythonLayout
+    from smelt.pack.linkedwheel import wheel_entries
+
+    path = make_wheel(tmp_path, "app", more={"app/large.txt": "x" * 100})
+    data = path.read_bytes()
+    at = data.index(b"x" * 100)
+    layout = PythonLayout(version="3.12", executable="bin/python3.12", site_packages="lib/python3.12/site-packages")
+    assert "lib/python3.12/site-packages/app/large.txt" in [entry.path for entry in wheel_entries(path, layout)]
+    path.write_bytes(data[:at] + b"y" + data[at + 1 :])
+    with pytest.raises(PackError, match="cannot be taken apart") as caught:
+        list(wheel_entries(path, layout))
+    assert caught.value.kind == "pack-package"
 
 
 def test_a_damaged_layer_is_written_again(layout: Path, ready: Workspace, tmp_path: Path) -> None:
@@ -289,6 +315,15 @@ def test_names_of_images() -> None:
         "environment",
         "environment",
     ]
+
+
+def test_named_as_skopeo_does(small: Workspace, tmp_path: Path) -> None:
+    done = smelt(small.model.root, "pack", "-o", f"oci:{tmp_path / 'layout'}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "layout" / "oci-layout").is_file()
+    done = smelt(small.model.root, "pack", "-o", f"oci-archive:{tmp_path / 'i.tar'}", "--format", "tar")
+    assert done.returncode == 2
+    assert "cannot be used with another form" in done.stderr
 
 
 def test_from_the_command_line(ready: Workspace, tmp_path: Path, cache: Path) -> None:
