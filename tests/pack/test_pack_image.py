@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def spread(folder: Path, target: Path, name: str = "default") -> None:
         assert described["size"] == len(data)
         plain = gzip.decompress(data)
         assert diff_id == f"sha256:{hashlib.sha256(plain).hexdigest()}"
-        target.mkdir(exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
         with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
             for entry in tar:
                 assert (entry.uid, entry.gid, entry.uname) == (0, 0, "")
@@ -315,6 +316,24 @@ def test_names_of_images() -> None:
         "environment",
         "environment",
     ]
+
+
+def test_two_at_once_into_one_layout(ready: Workspace, tmp_path: Path, cache: Path) -> None:
+    target = tmp_path / "image"
+    for _ in range(3):
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-m", "smelt", "pack", "-o", f"oci:{target}", "-e", name],
+                cwd=ready.model.root,
+                stderr=subprocess.DEVNULL,
+            )
+            for name in ("default", "lint")
+        ]
+        assert [process.wait() for process in running] == [0, 0]
+        for name in ("default", "lint"):
+            spread(target, tmp_path / "root" / name, name)
+        shutil.rmtree(target)
+        shutil.rmtree(tmp_path / "root")
 
 
 def test_named_as_skopeo_does(small: Workspace, tmp_path: Path) -> None:
