@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from smelt.errors import PackError
+from smelt.install.state import is_own_file
 
 _OLD_PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3"
 """What ``info/has_prefix`` of very old packages means where it names no placeholder."""
@@ -164,7 +165,7 @@ def check_path(name: str, package: Path) -> None:
     """Raises PackError for a path that leads out of the prefix or to what is ours there, or that no script can name."""
     parts = name.split("/")
     led_out = any(part in ("", ".", "..") for part in parts)
-    if not name.isprintable() or name != name.strip() or led_out or "\\" in name or parts[0] == "conda-meta":
+    if not name.isprintable() or name != name.strip() or led_out or "\\" in name or is_own_file(name):
         raise unreadable(package, f"it holds {name!r}")
 
 
