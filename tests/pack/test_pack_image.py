@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ import pytest
 from pack_kit import environment_files as files
 from pack_kit import make_wheel, packed
 
-from smelt.api.packing import PackOptions, pack
+from smelt.api.packing import PackOptions, pack, pack_content
 from smelt.api.workspace import Workspace
 from smelt.errors import PackError, UsageError
-from smelt.pack.image import ImageOptions, reference
+from smelt.pack.image import ImageOptions, reference, write_image
+from smelt.pack.model import SilentReporter
 from smelt.types import current_platform
 from spine_kit import partial, smelt, tree
 
@@ -301,6 +303,10 @@ def test_wrong_ways_to_ask(ready: Workspace, small: Workspace, tmp_path: Path) -
             packed(small, tmp_path / "x", format="oci", image=ImageOptions(prefix=prefix))
     with pytest.raises(PackError, match="have room for"):
         packed(ready, tmp_path / "x", format="oci", image=ImageOptions(prefix="/opt/" + "x" * 300))
+    content = pack_content(small, PackOptions(), tmp_path, SilentReporter())
+    with pytest.raises(PackError, match="no container images for osx-arm64") as caught:
+        write_image(replace(content, platform="osx-arm64"), tmp_path / "x", SilentReporter())
+    assert caught.value.kind == "pack-image"
     with pytest.raises(UsageError, match="no container image"):
         packed(small, tmp_path / "x.tar", image=ImageOptions())
     with pytest.raises(PackError, match="cannot be written to a stream"):
@@ -340,6 +346,8 @@ def test_named_as_skopeo_does(small: Workspace, tmp_path: Path) -> None:
     done = smelt(small.model.root, "pack", "-o", f"oci:{tmp_path / 'layout'}")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "layout" / "oci-layout").is_file()
+    done = smelt(small.model.root, "pack", "-o", "oci:")
+    assert "names no place" in done.stderr
     done = smelt(small.model.root, "pack", "-o", f"oci-archive:{tmp_path / 'i.tar'}", "--format", "tar")
     assert done.returncode == 2
     assert "cannot be used with another form" in done.stderr

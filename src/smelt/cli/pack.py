@@ -155,7 +155,9 @@ def _output(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Path | I
         return None, form
     if arguments.output_file != "-":
         transport, colon, rest = arguments.output_file.partition(":")
-        if colon and rest and transport in ("oci", "oci-archive"):  # as skopeo writes it
+        if colon and transport in ("oci", "oci-archive"):  # as skopeo writes it
+            if not rest:
+                raise UsageError(f"`-o {transport}:` names no place", help=f"write `{transport}:PATH`")
             if form not in (None, transport) or arguments.create_executable:
                 raise UsageError(f"`-o {transport}:…` cannot be used with another form")
             return Path(rest), transport
