@@ -102,7 +102,10 @@ def _packing(root: Path, workspace: Workspace, count: int, megabytes: int) -> It
         take("tar.zst", packed, lambda: pack(workspace, PackOptions(output=packed)))
         take("tar --zstd", theirs, lambda: subprocess.run(command, check=True))
         take("directory", root / "p", lambda: pack(workspace, PackOptions(output=root / "p", format="directory")))
+        take("sh", root / "p.sh", lambda: pack(workspace, PackOptions(output=root / "p.sh")))
+        take("oci", root / "i", lambda: pack(workspace, PackOptions(output=root / "i", format="oci")))
     again = [_timed(lambda: pack(workspace, PackOptions(output=root / "p", format="directory"))) for _ in range(3)]
+    image = [_timed(lambda: pack(workspace, PackOptions(output=root / "i", format="oci"))) for _ in range(3)]
     size = plain.stat().st_size / 1e6
     yield Figure(what=f"cp of {count} packages, {size:.0f} MB", seconds=statistics.median(times["cp"]))
     yield against("smelt pack, tar", times["tar"], "cp", times["cp"], 1.3)
@@ -114,13 +117,18 @@ def _packing(root: Path, workspace: Workspace, count: int, megabytes: int) -> It
     speed = size / statistics.median(times["tar.zst"])
     ours = f"smelt pack, tar.zst ({packed.stat().st_size / 1e6:.0f} MB, {speed:.0f} MB/s)"
     yield against(ours, times["tar.zst"], "tar --zstd", times["tar --zstd"], 1.0)
+    for form in ("sh", "oci"):
+        yield Figure(what=f"smelt pack, {form}", seconds=statistics.median(times[form]))
+    yield Figure(what="smelt pack, oci, nothing changed", seconds=statistics.median(image))
     for name, arguments in {
         "pack, tar": ["pack", "-o", str(plain)],
         "pack, tar.zst": ["pack", "-o", str(packed)],
+        "pack, sh": ["pack", "-o", str(root / "p.sh")],
+        "pack, oci": ["pack", "-o", f"oci:{root / 'j'}"],
         "unpack, tar.zst": ["unpack", str(packed), "-o", str(root / "peak")],
     }.items():
         print(f"peak memory of `{name}`: {_peak(workspace.model.root, *arguments):.0f} MB", flush=True)
-    for each in (copy, theirs, root / "p", root / "peak"):
+    for each in (copy, theirs, root / "p", root / "i", root / "j", root / "peak"):
         shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 

@@ -126,6 +126,7 @@ def raw_package(
     entry_points: Sequence[str] = (),
     depends: Sequence[str] = (),
     version: str = "1.0",
+    folders: Sequence[str] = (),
 ) -> Path:
     """A package in the channel ``folder`` that says of its files where they have ``PREFIX``."""
     paths: list[dict[str, object]] = []
@@ -141,6 +142,7 @@ def raw_package(
             described |= {"prefix_placeholder": PREFIX, "file_mode": "binary" if b"\0" in data else "text"}
         paths.append(described)
         found.append(Member(name=path, data=data, executable=path.startswith(("bin/", "python-scripts/"))))
+    paths += [{"_path": path, "path_type": "directory"} for path in folders]
     for path, target in (links or {}).items():
         paths.append({"_path": path, "path_type": "softlink"})
         found.append(Member(name=path, link=target))

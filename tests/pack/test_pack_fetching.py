@@ -27,6 +27,9 @@ class Server:
         self.folder = folder
         self.asked: list[str] = []
         self.cut: dict[str, int] = {}
+        self.ranges = True
+        self.sent: dict[str, list[str | None]] = {}
+        self.restore: dict[str, bytes] = {}
         self.url = ""
 
 
@@ -38,15 +41,23 @@ class _Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         self.state.asked.append(self.path)
         name = self.path.rpartition("/")[2]
-        if self.state.cut.get(name, 0) > 0:
-            self.state.cut[name] -= 1
-            data = Path(self.translate_path(self.path)).read_bytes()
-            self.send_response(200)
+        wanted = self.headers.get("Range")
+        cut = self.state.cut.get(name, 0) > 0
+        if name.endswith(".conda"):
+            self.state.sent.setdefault(name, []).append(wanted)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.state.ranges else 0
+        if cut or start:
+            if cut:
+                self.state.cut[name] -= 1
+            data = Path(self.translate_path(self.path)).read_bytes()[start:]
+            self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data[: len(data) // 2])
+            self.wfile.write(data[: len(data) // 2] if cut else data)
             self.wfile.flush()
             self.connection.close()
+            if name in self.state.restore:
+                Path(self.translate_path(self.path)).write_bytes(self.state.restore.pop(name))
             return
         super().do_GET()
 
@@ -96,6 +107,43 @@ def test_a_broken_connection_is_tried_again(remote: Workspace, server: Server, t
     packed(remote, tmp_path / "p.tar")
     assert downloads(server).count("beta-1.0-0.conda") >= 2
     assert unpacked(tmp_path / "p.tar", tmp_path / "out").packages == 2
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_what_is_here_is_not_fetched_again(ranges: bool, remote: Workspace, server: Server, tmp_path: Path) -> None:
+    name = "beta-1.0-0.conda"
+    server.cut[name] = 3
+    server.ranges = ranges
+    packed(remote, tmp_path / "p.tar")
+    size = (server.folder / SUBDIR / name).stat().st_size
+    half, quarter = size // 2, (size - size // 2) // 2
+    eighth = (size - half - quarter) // 2
+    second, third = (half + quarter, half + quarter + eighth) if ranges else (half, half)
+    assert server.sent[name] == [None, f"bytes={half}-", f"bytes={second}-", f"bytes={third}-"]
+    assert unpacked(tmp_path / "p.tar", tmp_path / "out").packages == 2
+    assert not server.cut[name]
+
+
+def test_a_file_that_changed_between_two_attempts(remote: Workspace, server: Server, tmp_path: Path) -> None:
+    """The rest of another file is behind the beginning of the first: the hash tells, and it is fetched whole."""
+    path = server.folder / SUBDIR / "beta-1.0-0.conda"
+    good = path.read_bytes()
+    path.write_bytes(b"\0" * len(good))
+    server.cut[path.name] = 1
+    server.restore = {path.name: good}
+    packed(remote, tmp_path / "p.tar")
+    assert server.sent[path.name] == [None, f"bytes={len(good) // 2}-", None]
+    assert unpacked(tmp_path / "p.tar", tmp_path / "out").packages == 2
+
+
+def test_given_up_where_nothing_comes(remote: Workspace, server: Server, tmp_path: Path) -> None:
+    server.cut["beta-1.0-0.conda"] = 1000
+    server.ranges = False
+    with pytest.raises(ChannelError, match="cannot download beta"):
+        packed(remote, tmp_path / "p.tar")
+    assert len(server.sent["beta-1.0-0.conda"]) == 5
+    assert not (tmp_path / "p.tar").exists()
+    assert partial_files(tmp_path) == []
 
 
 def test_wrong_and_missing_files(remote: Workspace, server: Server, tmp_path: Path) -> None:

@@ -9,18 +9,21 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pack_kit import environment_files as files
-from pack_kit import packed
+from pack_kit import make_wheel, packed
 
-from smelt.api.packing import PackOptions, pack
+from smelt.api.packing import PackOptions, pack, pack_content
 from smelt.api.workspace import Workspace
 from smelt.errors import PackError, UsageError
-from smelt.pack.image import ImageOptions, reference
+from smelt.pack.image import ImageOptions, reference, write_image
+from smelt.pack.model import SilentReporter
 from smelt.types import current_platform
 from spine_kit import partial, smelt, tree
 
@@ -56,7 +59,7 @@ def spread(folder: Path, target: Path, name: str = "default") -> None:
         assert described["size"] == len(data)
         plain = gzip.decompress(data)
         assert diff_id == f"sha256:{hashlib.sha256(plain).hexdigest()}"
-        target.mkdir(exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
         with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
             for entry in tar:
                 assert (entry.uid, entry.gid, entry.uname) == (0, 0, "")
@@ -147,6 +150,32 @@ def test_a_changed_package_moves_little_and_environments_share(ready: Workspace,
         assert before.get(path.name, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
     old = next(e for e in first["layers"] if e["annotations"]["org.opencontainers.image.title"].startswith("mine"))
     assert blob(target, old["digest"]).exists()  # the image of the other environment still has it
+
+
+def test_large_files_of_wheels_are_not_held_in_memory(
+    ready: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import smelt.pack.linkedwheel as module
+
+    packed(ready, tmp_path / "one", format="oci")
+    monkeypatch.setattr(module, "_LARGE", 0)
+    packed(ready, tmp_path / "two", format="oci")
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_a_damaged_wheel_is_not_packed(tmp_path: Path) -> None:
+    from smelt.pack.linked import PythonLayout
+    from smelt.pack.linkedwheel import wheel_entries
+
+    path = make_wheel(tmp_path, "app", more={"app/large.txt": "x" * 100})
+    data = path.read_bytes()
+    at = data.index(b"x" * 100)
+    layout = PythonLayout(version="3.12", executable="bin/python3.12", site_packages="lib/python3.12/site-packages")
+    assert "lib/python3.12/site-packages/app/large.txt" in [entry.path for entry in wheel_entries(path, layout)]
+    path.write_bytes(data[:at] + b"y" + data[at + 1 :])
+    with pytest.raises(PackError, match="cannot be taken apart") as caught:
+        list(wheel_entries(path, layout))
+    assert caught.value.kind == "pack-package"
 
 
 def test_a_damaged_layer_is_written_again(layout: Path, ready: Workspace, tmp_path: Path) -> None:
@@ -274,6 +303,10 @@ def test_wrong_ways_to_ask(ready: Workspace, small: Workspace, tmp_path: Path) -
             packed(small, tmp_path / "x", format="oci", image=ImageOptions(prefix=prefix))
     with pytest.raises(PackError, match="have room for"):
         packed(ready, tmp_path / "x", format="oci", image=ImageOptions(prefix="/opt/" + "x" * 300))
+    content = pack_content(small, PackOptions(), tmp_path, SilentReporter())
+    with pytest.raises(PackError, match="no container images for osx-arm64") as caught:
+        write_image(replace(content, platform="osx-arm64"), tmp_path / "x", SilentReporter())
+    assert caught.value.kind == "pack-image"
     with pytest.raises(UsageError, match="no container image"):
         packed(small, tmp_path / "x.tar", image=ImageOptions())
     with pytest.raises(PackError, match="cannot be written to a stream"):
@@ -289,6 +322,35 @@ def test_names_of_images() -> None:
         "environment",
         "environment",
     ]
+
+
+def test_two_at_once_into_one_layout(ready: Workspace, tmp_path: Path, cache: Path) -> None:
+    target = tmp_path / "image"
+    for _ in range(3):
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-m", "smelt", "pack", "-o", f"oci:{target}", "-e", name],
+                cwd=ready.model.root,
+                stderr=subprocess.DEVNULL,
+            )
+            for name in ("default", "lint")
+        ]
+        assert [process.wait() for process in running] == [0, 0]
+        for name in ("default", "lint"):
+            spread(target, tmp_path / "root" / name, name)
+        shutil.rmtree(target)
+        shutil.rmtree(tmp_path / "root")
+
+
+def test_named_as_skopeo_does(small: Workspace, tmp_path: Path) -> None:
+    done = smelt(small.model.root, "pack", "-o", f"oci:{tmp_path / 'layout'}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "layout" / "oci-layout").is_file()
+    done = smelt(small.model.root, "pack", "-o", "oci:")
+    assert "names no place" in done.stderr
+    done = smelt(small.model.root, "pack", "-o", f"oci-archive:{tmp_path / 'i.tar'}", "--format", "tar")
+    assert done.returncode == 2
+    assert "cannot be used with another form" in done.stderr
 
 
 def test_from_the_command_line(ready: Workspace, tmp_path: Path, cache: Path) -> None:

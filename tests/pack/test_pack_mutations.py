@@ -289,6 +289,41 @@ def test_folders_with_links_and_changes(small: Workspace, tmp_path: Path, untouc
     assert tree(source) == good
 
 
+def test_every_file_missing_renamed_emptied_swapped_or_doubled(
+    small: Workspace, tmp_path_factory: pytest.TempPathFactory, untouched: Path
+) -> None:
+    good = tmp_path_factory.mktemp("good") / "pack"
+    packed(small, good, format="directory")
+    names = sorted(tree(good))
+    count = 0
+
+    def changes(name: str, folder: Path) -> Iterator[tuple[str, Callable[[], object]]]:
+        path = folder / name
+        other = folder / names[names.index(name) - 1]
+        yield "missing", path.unlink
+        yield "emptied", lambda: path.write_bytes(b"")
+        yield "renamed", lambda: path.rename(path.with_name(f"a{path.name}"))
+        yield "in capitals", lambda: path.rename(path.with_name(path.name.upper()))
+        yield "one byte more", lambda: path.write_bytes(path.read_bytes() + b" ")
+        yield "another's content", lambda: path.write_bytes(other.read_bytes())
+        yield "a folder", lambda: (path.unlink(), path.mkdir())
+        yield "a link", lambda: (path.rename(folder.parent / "kept"), path.symlink_to(folder.parent / "kept"))
+
+    for name in names:
+        for number in range(8):
+            folder = tmp_path_factory.mktemp("bad") / "pack"
+            shutil.copytree(good, folder)
+            listed = list(changes(name, folder))
+            what, change = listed[number]
+            change()
+            try:
+                refused(folder, untouched)
+            except BaseException as error:
+                raise AssertionError(f"{name}: {what}") from error
+            count += 1
+    assert count == 8 * len(names)
+
+
 def test_an_environment_that_was_there_stays(small_pack: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     unpacked(small_pack, out)

@@ -37,6 +37,8 @@ class Server(http.server.ThreadingHTTPServer):
     authorization: str | None = None
     truncate = 0
     asked = 0
+    tag: str | None = None
+    ranges: list[str | None]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -50,10 +52,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.failures -= 1
             self.send_error(503)
         else:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(self.server.content)))
+            wanted = self.headers.get("Range") if self.headers.get("If-Range") == self.server.tag else None
+            self.server.ranges.append(self.headers.get("Range"))
+            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.server.tag else 0
+            content = self.server.content[start:]
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(content)))
+            if self.server.tag:
+                self.send_header("ETag", self.server.tag)
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{start + len(content) - 1}/{start + len(content)}")
             self.end_headers()
-            self.wfile.write(self.server.content[: len(self.server.content) - self.server.truncate])
+            self.wfile.write(content[: len(content) - self.server.truncate])
             self.server.truncate = 0
 
     def log_message(self, format: str, *args: object) -> None:
@@ -66,6 +76,7 @@ def server(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     running = Server(("127.0.0.1", 0), Handler)
     running.content = archive.read_bytes()
+    running.ranges = []
     threading.Thread(target=running.serve_forever, daemon=True).start()
     yield running
     running.shutdown()
@@ -169,6 +180,35 @@ def test_failures_that_pass_are_waited_out(server: Server, tmp_path: Path) -> No
     server.failures = 10
     with pytest.raises(SourceError, match="HTTP 503"):
         pin(SourceLocation(url=url_of(server) + "?other"), tmp_path)
+
+
+@pytest.mark.parametrize("tag", ['"one"', None, 'W/"weak"'])
+def test_what_is_here_is_not_fetched_again(tag: str | None, server: Server, archive: Path) -> None:
+    server.tag = tag
+    server.truncate = 20
+    path, _ = download.fetch(url_of(server), sha256(archive))
+    assert path.read_bytes() == archive.read_bytes()
+    assert server.ranges == [None, f"bytes={len(server.content) - 20}-" if tag == '"one"' else None]
+
+
+def test_the_rest_of_another_version_is_not_taken(server: Server, archive: Path) -> None:
+    server.tag = '"one"'
+    good = server.content
+    server.content = b"\0" * len(good)
+    server.truncate = 20
+    ask = Handler.do_GET
+
+    def change(self: Handler) -> None:
+        ask(self)
+        server.content, server.tag = good, '"two"'
+
+    Handler.do_GET = change  # type: ignore[method-assign]
+    try:
+        path, _ = download.fetch(url_of(server), sha256(archive))
+    finally:
+        Handler.do_GET = ask  # type: ignore[method-assign]
+    assert path.read_bytes() == good
+    assert server.ranges == [None, f"bytes={len(good) - 20}-"]
 
 
 def test_credentials_are_used_and_never_written_down(server: Server, tmp_path: Path, own_cache: Path) -> None:

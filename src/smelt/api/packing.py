@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -136,7 +137,7 @@ def _executable(workspace: Workspace, options: PackOptions) -> Format:
 def pack_content(workspace: Workspace, options: PackOptions, folder: Path, reporter: PackReporter) -> PackContent:
     """Everything that goes into the pack, on this machine; ``folder`` takes what is downloaded. Raises as ``pack``."""
     request = pack_request(workspace, options, reporter)
-    return asyncio.run(collect(request, folder, lambda: _client(workspace.network), reporter))
+    return asyncio.run(collect(request, folder, partial(_client, workspace.network), reporter))
 
 
 def pack_request(workspace: Workspace, options: PackOptions, reporter: PackReporter) -> PackRequest:
@@ -192,6 +193,7 @@ def pack_request(workspace: Workspace, options: PackOptions, reporter: PackRepor
         ignore_non_wheels=options.ignore_non_wheels,
         build_wheel=_wheel_builder(workspace, records, where.subdir, install) if install and buildable else None,
         at_once=cast("int | None", workspace.settings.get("concurrency", "downloads")) or AT_ONCE,
+        network=workspace.network,
         shared=_shared(lock, where.name),
     )
 
@@ -293,10 +295,10 @@ async def _python(workspace: Workspace, records: Sequence[CondaRecord], subdir: 
     return await python_provider(workspace.model, workspace.reporters, workspace.network)(records, subdir)
 
 
-def _client(network: Network) -> Client:
+def _client(network: Network, headers: Mapping[str, str]) -> Client:
     from smelt.solve.network import client
 
-    return client(network)
+    return client(network, headers=headers)
 
 
 def unpack(

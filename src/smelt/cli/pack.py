@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--output-file",
         "-o",
         metavar="PATH",
-        help="where to write the pack; `-` is the standard output (default: environment.tar)",
+        help="where to write the pack; `-` is the standard output, `oci:FOLDER` a layout (default: environment.tar)",
     )
     parser.add_argument(
         "--format",
@@ -154,6 +154,13 @@ def _output(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Path | I
     if arguments.output_file is None:
         return None, form
     if arguments.output_file != "-":
+        transport, colon, rest = arguments.output_file.partition(":")
+        if colon and transport in ("oci", "oci-archive"):  # as skopeo writes it
+            if not rest:
+                raise UsageError(f"`-o {transport}:` names no place", help=f"write `{transport}:PATH`")
+            if form not in (None, transport) or arguments.create_executable:
+                raise UsageError(f"`-o {transport}:…` cannot be used with another form")
+            return Path(rest), transport
         return Path(arguments.output_file), form
     if sys.stdout.isatty():
         raise UsageError(

@@ -26,7 +26,15 @@ class FetchReporter(Protocol):
         ...
 
 
-async def download(url: str, path: Path, client: Client, reporter: FetchReporter, *, patience: float = TIMEOUT) -> Path:
+async def download(
+    url: str,
+    path: Path,
+    client: Client,
+    reporter: FetchReporter,
+    *,
+    patience: float = TIMEOUT,
+    attempts: int = _ATTEMPTS,
+) -> Path:
     """Fetch what is behind ``url`` into the file ``path``, trying again where the connection breaks.
 
     Given up when nothing came for ``patience`` seconds. What was fetched is *not* compared with a hash. Raises
@@ -34,7 +42,7 @@ async def download(url: str, path: Path, client: Client, reporter: FetchReporter
     """
     from rattler.package_streaming import download_to_path
 
-    for attempt in range(1, _ATTEMPTS + 1):
+    for attempt in range(1, attempts + 1):
         transfer = asyncio.ensure_future(download_to_path(client, url, path))
         try:
             if await _watch(transfer, path, reporter, patience):
@@ -45,7 +53,7 @@ async def download(url: str, path: Path, client: Client, reporter: FetchReporter
         except OSError as error:
             if error.errno is not None:
                 raise
-            if attempt == _ATTEMPTS:  # the connection broke in the middle
+            if attempt == attempts:  # the connection broke in the middle
                 raise download_error(url, path.name, str(error)) from error
             await asyncio.sleep(attempt)
         finally:

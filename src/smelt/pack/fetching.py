@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -19,13 +19,15 @@ from urllib.request import url2pathname
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from smelt.config.network import Network
 from smelt.errors import InstallError, PackError
 from smelt.fs import remove_tree
-from smelt.install.download import download, redacted
+from smelt.install.download import redacted
 from smelt.pack.description import channel_name
 from smelt.pack.injection import check_injected, read_injected, read_injected_wheel
 from smelt.pack.model import PYPI, CondaItem, PackContent, PackedFile, PackReporter, WheelItem, WheelOrigin
 from smelt.pack.request import PackRequest, WantedPackage
+from smelt.pack.transfer import MakeClient, transfer
 from smelt.solve.pypi_distribution import Distribution
 from smelt.types import KNOWN_PLATFORMS, CondaRecord, sha256_file
 
@@ -41,14 +43,13 @@ _TAG = """Signature: 8a477f597d28d172789f06886806bc55
 """
 
 
-async def collect(
-    request: PackRequest, folder: Path, client: Callable[[], Client], reporter: PackReporter
-) -> PackContent:
+async def collect(request: PackRequest, folder: Path, client: MakeClient, reporter: PackReporter) -> PackContent:
     """Everything that is to be in the pack, on this machine.
 
     ``folder``: takes downloads where the request has no cache; keep it until the pack is written. ``client`` is asked
-    for once, if there is something to download. Raises PackError (a package that is no wheel, an injected package
-    that does not fit), InstallError (``archive-missing``, ``hash-mismatch``), ChannelError, SourceError, OSError.
+    for if there is something to download, and again where a connection breaks. Raises PackError (a package that is no
+    wheel, an injected package that does not fit), InstallError (``archive-missing``, ``hash-mismatch``), ChannelError,
+    SourceError, OSError.
     """
     if request.cache is not None:
         _mark_cache(request.cache)
@@ -90,9 +91,7 @@ async def collect(
 class _Fetcher:
     """What the downloads of one pack share."""
 
-    def __init__(
-        self, request: PackRequest, folder: Path, client: Callable[[], Client], reporter: PackReporter
-    ) -> None:
+    def __init__(self, request: PackRequest, folder: Path, client: MakeClient, reporter: PackReporter) -> None:
         self._request = request
         self._folder = folder
         self._make_client = client
@@ -168,6 +167,7 @@ class _Fetcher:
                 except InstallError:
                     if local is not None or attempt == _ATTEMPTS:
                         raise
+                    part.unlink()  # nothing of it is to be trusted
             part.replace(target)
         finally:
             remove_tree(folder)
@@ -176,8 +176,8 @@ class _Fetcher:
 
     async def _download(self, record: CondaRecord, part: Path) -> None:
         if self._client is None:
-            self._client = self._make_client()
-        await download(record.url, part, self._client, self._reporter)
+            self._client = self._make_client({})
+        await transfer(record.url, part, record.size, self._client, self._make_client, self._reporter)
 
     async def _wheel(self, distribution: Distribution) -> WheelItem | None:
         """The wheel of ``distribution``; None where it is none (to be built, or left out)."""
@@ -216,7 +216,7 @@ class _Fetcher:
                 )
             return distribution.path, distribution.sha256 or await _sha256(distribution.path)
         self._reporter.fetching(name, None)
-        path, sha256 = await asyncio.to_thread(_fetch_wheel, distribution)
+        path, sha256 = await asyncio.to_thread(_fetch_wheel, distribution, self._request.network)
         if target is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -277,10 +277,10 @@ def _wheel_name(distribution: Distribution) -> str:
     return unquote(urlsplit(distribution.url or "").path).rpartition("/")[2]
 
 
-def _fetch_wheel(distribution: Distribution) -> tuple[Path, str]:
+def _fetch_wheel(distribution: Distribution, network: Network) -> tuple[Path, str]:
     from smelt.source.download import fetch
 
-    return fetch(distribution.url or "", distribution.sha256)
+    return fetch(distribution.url or "", distribution.sha256, network=network)
 
 
 def _mark_cache(cache: Path) -> None:

@@ -12,7 +12,7 @@ from smelt.errors import PackError
 from smelt.fs import replace_folder, staging_folder
 from smelt.pack.copying import Copier, folders_of
 from smelt.pack.model import CHANNEL, ENVIRONMENT, METADATA, PYPI, PackContent, PackedFile, PackReporter
-from smelt.pack.output import unwritable
+from smelt.pack.output import alone, unwritable
 from smelt.types import sha256_file
 
 
@@ -35,13 +35,14 @@ def write_folder(content: PackContent, target: Path, reporter: PackReporter) -> 
     files = content.files()
     folders = folders_of(files)
     try:
-        if not target.exists():
-            with staging_folder(target) as staging:
-                result = _fill(files, folders, staging, reporter)
-                replace_folder(staging, target)
-            return result
-        _check_ours(target)
-        return _fill(files, folders, target, reporter)
+        with alone(target, reporter):
+            if not target.exists():
+                with staging_folder(target) as staging:
+                    result = _fill(files, folders, staging, reporter)
+                    replace_folder(staging, target)
+                return result
+            _check_ours(target)
+            return _fill(files, folders, target, reporter)
     except OSError as error:
         raise unwritable(target, error) from error
 

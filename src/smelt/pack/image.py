@@ -27,7 +27,7 @@ from smelt.pack.layers import KEY, Layer, WrittenLayer, known_layers, layer, lay
 from smelt.pack.layout import CONFIG, LAYER, MANIFEST, REFERENCE, check_ours, finish, images, read_json, store_json
 from smelt.pack.linked import Part, link
 from smelt.pack.model import PackContent, PackReporter
-from smelt.pack.output import output_stream, unwritable
+from smelt.pack.output import alone, output_stream, unwritable
 from smelt.pack.tarball import MTIME
 
 PREFIX = "/opt/env"
@@ -70,13 +70,14 @@ def write_image(
         raise UsageError("a folder cannot be written to a stream", help="name a folder, or use `--format oci-archive`")
     options = options or ImageOptions()
     try:
-        if not target.exists():
-            with staging_folder(target) as staging:
-                size = _fill(content, staging, reporter, options)
-                replace_folder(staging, target)
-            return size
-        check_ours(target)
-        return _fill(content, target, reporter, options)
+        with alone(target, reporter):
+            if not target.exists():
+                with staging_folder(target) as staging:
+                    size = _fill(content, staging, reporter, options)
+                    replace_folder(staging, target)
+                return size
+            check_ours(target)
+            return _fill(content, target, reporter, options)
     except OSError as error:
         raise unwritable(target, error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from smelt.errors import PackError
+from smelt.fs import hold, smelt_cache
+from smelt.pack.model import PackReporter
 
 
 @contextmanager
@@ -50,6 +53,14 @@ def output_stream(target: Path | IO[bytes], *, mode: int = 0o666) -> Generator[I
         with suppress(FileNotFoundError):
             part.unlink()
         raise
+
+
+@contextmanager
+def alone(target: Path, reporter: PackReporter) -> Generator[None]:
+    """Run the block while no other process brings the folder ``target`` up to date; it is told whom it waits for."""
+    name = hashlib.sha256(os.fsencode(target.resolve())).hexdigest()
+    with hold(smelt_cache() / "locks" / f"pack-{name}.lock", f"writing {target}", reporter.warning):
+        yield
 
 
 def unwritable(target: Path, error: OSError) -> PackError:

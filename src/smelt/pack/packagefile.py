@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +18,22 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from smelt.errors import PackError
+from smelt.install.state import is_own_file
 
 _OLD_PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3"
 """What ``info/has_prefix`` of very old packages means where it names no placeholder."""
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+)
+"""What the readers of archives raise for what is none; those for bz2 an OSError without a number."""
 
 _INFO = ("info/paths.json", "info/link.json", "info/files", "info/has_prefix", "info/no_link")
 
@@ -130,8 +145,14 @@ def members(path: Path, *, info: bool) -> Generator[Iterator[tuple[tarfile.TarIn
         else:
             with tarfile.open(path, mode="r|bz2") as tar:
                 yield ((entry, stream) for entry, stream in _entries(tar) if entry.name.startswith("info/") == info)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zstandard.ZstdError) as error:
+    except _DAMAGED as error:
         raise unreadable(path, str(error)) from error
+    except zstandard.ZstdError as error:
+        raise unreadable(path, str(error)) from error
+    except OSError as error:
+        if error.errno is None:  # of bz2
+            raise unreadable(path, str(error)) from error
+        raise
 
 
 def _entries(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
@@ -144,7 +165,7 @@ def check_path(name: str, package: Path) -> None:
     """Raises PackError for a path that leads out of the prefix or to what is ours there, or that no script can name."""
     parts = name.split("/")
     led_out = any(part in ("", ".", "..") for part in parts)
-    if not name.isprintable() or name != name.strip() or led_out or "\\" in name or parts[0] == "conda-meta":
+    if not name.isprintable() or name != name.strip() or led_out or "\\" in name or is_own_file(name):
         raise unreadable(package, f"it holds {name!r}")
 
 

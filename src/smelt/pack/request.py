@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from smelt.config.network import Network
 from smelt.lock.pypi_platform import PypiPlatform
 from smelt.pack.model import Origin, SourceOrigin
 from smelt.solve.pypi_distribution import Distribution
@@ -51,3 +52,4 @@ class PackRequest:
     build_wheel: BuildWheel | None = None
     at_once: int = AT_ONCE
     shared: frozenset[str] = frozenset()
+    network: Network = field(default_factory=Network)

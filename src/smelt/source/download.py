@@ -112,9 +112,10 @@ def _download(url: str, part: Path, network: Network) -> tuple[str, str]:
             help="run the command once with the network (without `--offline`): what it fetches stays in the cache",
         )
     part.parent.mkdir(parents=True, exist_ok=True)
+    validator: str | None = None
     for attempt in range(_ATTEMPTS):
         try:
-            return _download_once(url, part, verify=network.verify)
+            return _download_once(url, part, verify=network.verify, validator=validator)
         except HTTPError as error:
             if error.code in (401, 403):
                 raise SourceError(
@@ -135,12 +136,26 @@ def _download(url: str, part: Path, network: Network) -> tuple[str, str]:
                     code="download",
                     help="check the network and the proxy settings, then run the command again",
                 ) from error
+            validator = error.validator if isinstance(error, _BrokenOff) else validator
         time.sleep(0.5 * 2**attempt)
     raise AssertionError("unreachable")
 
 
-def _download_once(url: str, part: Path, *, verify: bool) -> tuple[str, str]:
+class _BrokenOff(OSError):
+    """The connection broke within a file. ``validator``: what the server says identifies this version of it."""
+
+    def __init__(self, message: str, validator: str | None) -> None:
+        super().__init__(message)
+        self.validator = validator
+
+
+def _download_once(url: str, part: Path, *, verify: bool, validator: str | None = None) -> tuple[str, str]:
+    """Fetch ``url`` into ``part``; with ``validator`` only what is missing there, if the server still has that version.
+
+    Source: RFC 9110, 13.1.5 (``If-Range``) and 14.
+    """
     import ssl
+    from http.client import HTTPException
     from urllib.request import Request, urlopen
 
     request = Request(_without_user(url), headers={"User-Agent": "smelt"})
@@ -148,21 +163,37 @@ def _download_once(url: str, part: Path, *, verify: bool) -> tuple[str, str]:
     if authorization is not None:
         # Not sent on when the server redirects to another host.
         request.add_unredirected_header("Authorization", authorization)
+    before = part.stat().st_size if validator is not None and part.exists() else 0
+    if before and validator is not None:
+        request.add_header("Range", f"bytes={before}-")
+        request.add_header("If-Range", validator)
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     context = ssl.create_default_context()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    with urlopen(request, timeout=_TIMEOUT, context=context) as answer, part.open("wb") as file:
+    with urlopen(request, timeout=_TIMEOUT, context=context) as answer:
+        goes_on = before > 0 and str(answer.headers.get("Content-Range", "")).startswith(f"bytes {before}-")
+        tag = answer.headers.get("ETag") or ""
+        found = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified")
         expected = answer.headers.get("Content-Length")
         size = 0
-        while chunk := answer.read(1 << 18):
-            sha256.update(chunk)
-            md5.update(chunk)
-            size += len(chunk)
-            file.write(chunk)
+        with part.open("r+b" if goes_on else "wb") as file:
+            while goes_on and (chunk := file.read(1 << 18)):
+                sha256.update(chunk)
+                md5.update(chunk)
+            try:
+                while chunk := answer.read(1 << 18):
+                    sha256.update(chunk)
+                    md5.update(chunk)
+                    size += len(chunk)
+                    file.write(chunk)
+            except HTTPException as error:
+                raise _BrokenOff(f"the connection broke ({error})", found) from error
+            except (ConnectionError, TimeoutError) as error:
+                raise _BrokenOff(str(error), found) from error
     if expected is not None and expected.isdigit() and size != int(expected):
-        raise OSError(f"the connection broke after {size} of {expected} bytes")
+        raise _BrokenOff(f"the connection broke after {size} of {expected} bytes", found)
     return sha256.hexdigest(), md5.hexdigest()
 
 
