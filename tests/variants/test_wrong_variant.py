@@ -120,6 +120,25 @@ def test_an_old_machine_cannot_have_the_new_environments(
 
 
 @posix
+def test_all_at_once_on_an_old_machine(tmp_path: Path) -> None:
+    """What the machine can run is installed; what it cannot is told, all of it, and not built either."""
+    names = make_workspace(tmp_path, "matrix")
+    done = smelt(tmp_path, "install", "--all", env={"CONDA_OVERRIDE_CUDA": "12"}, timeout=180)
+    assert done.returncode == 1
+    refused = {name for name in names if f"error[machine-unsuitable]: environment `{name}` cannot" in done.stderr}
+    assert refused == {name for name in names if name.endswith("cu13")}
+    assert done.stderr.count("needs __cuda >=13: this machine has 12") == 5
+    assert "error: 5 environments cannot run on this machine" in done.stderr
+    installed = {each.name for each in (tmp_path / ".pixi" / "envs").iterdir() if each.is_dir()}
+    assert installed == {"default", *names} - refused
+    # five of the ten, and one for the environment that asks for neither
+    assert done.stderr.count("✔ built") == 6
+    again = smelt(tmp_path, "install", "--all", env={"CONDA_OVERRIDE_CUDA": "12"})
+    assert again.returncode == 1
+    assert "building" not in again.stderr
+
+
+@posix
 def test_nothing_is_built_that_no_environment_needs(tmp_path: Path) -> None:
     """As a user sees it: fifteen variants, one environment, one build."""
     make_workspace(tmp_path, "demand")

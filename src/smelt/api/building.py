@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from smelt.api.reporter import Reporters
 from smelt.build.compare import differences
 from smelt.build.compiler_cache import CompilerCache, find_compiler_cache
-from smelt.build.editable import derive, find, is_editable
 from smelt.build.environment import home_folder
-from smelt.build.execute import build_all
+from smelt.build.execute import build_all, forget_tree
 from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
 from smelt.build.roots import remember_use
@@ -24,6 +23,7 @@ from smelt.build.sandbox import require_sandbox
 from smelt.build.shared import SharedStore, shared_store
 from smelt.build.store import Store
 from smelt.build.surroundings import Surroundings
+from smelt.build.tree import Trees
 from smelt.config.network import Network
 from smelt.errors import UnknownNameError
 from smelt.fs import cache_root, hold, remove_tree, smelt_cache
@@ -99,8 +99,22 @@ def for_workspace(options: BuildOptions, workspace: Workspace) -> BuildOptions:
     )
 
 
-def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> Mapping[str, Artifact]:
+def work_folder() -> Path:
+    """Where builds work."""
+    return smelt_cache() / "work"
+
+
+def trees_folder() -> Path:
+    """Where what compilers made is kept for the next build (see ``smelt.build.tree``)."""
+    return smelt_cache() / "build-trees"
+
+
+def run_builds(
+    plan: BuildPlan, options: BuildOptions, reporters: Reporters, trees: Trees | None = None
+) -> Mapping[str, Artifact]:
     """Build what of ``plan`` is not in the store; the artifacts by build key.
+
+    ``trees``: which builds keep what their compilers made, and go on with it; none, by default.
 
     Raises UnknownNameError where no build has the ``variants``, BuildError, and what fetching the packages of build
     environments raises (ChannelError, CacheError, InstallError).
@@ -116,14 +130,16 @@ def run_builds(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> 
         rebuild = frozenset(node.variant.name for node in nodes)
         for node in nodes:
             artifacts.forget(node.key, node.label, reporters.build.warning)
+            forget_tree(node, trees_folder())
     return _build(
         nodes,
         artifacts,
-        options.work_root or smelt_cache() / "work",
+        options.work_root or work_folder(),
         options,
         reporters,
         rebuild=rebuild,
         shared=_shared(options, reporters.build.warning),
+        trees=trees,
     )
 
 
@@ -165,28 +181,6 @@ def remember(plan: BuildPlan, workspace: Path, derived: Mapping[str, Artifact] |
     remember_use(workspace, used, sources)
 
 
-def with_editables(
-    plan: BuildPlan, keys: Collection[str], options: BuildOptions, reporters: Reporters
-) -> Mapping[str, Artifact]:
-    """What environments are made of, by build key: the builds ``keys`` (of ``plan``), or what shows their source.
-
-    Nothing is built that is only needed for a package whose modules are shown, where nothing else of it changed.
-    Raises what ``run_builds`` raises, ArchiveError, CacheError.
-    """
-    artifacts = store(reporters.build.warning)
-    editable = {node.key: node for node in plan.nodes if node.key in keys and is_editable(node)}
-    found = {key: find(artifacts, node) for key, node in editable.items()}
-    shown = {key: artifact for key, artifact in found.items() if artifact is not None}
-    nodes = _with_needs(plan.nodes, [key for key in keys if key not in shown])
-    built = run_builds(replace(plan, nodes=nodes), replace(options, workspace=None), reporters)
-    for key, node in editable.items():
-        if key not in shown:
-            shown[key] = derive(artifacts, node, built[key])
-    if options.workspace is not None:
-        remember(plan, options.workspace, shown)
-    return {**built, **shown}
-
-
 def _build(
     nodes: Sequence[BuildNode],
     artifacts: Store,
@@ -197,6 +191,7 @@ def _build(
     rebuild: frozenset[str] = frozenset(),
     repacks: bool = True,
     shared: SharedStore | None = None,
+    trees: Trees | None = None,
 ) -> Mapping[str, Artifact]:
     return build_all(
         nodes,
@@ -212,6 +207,7 @@ def _build(
         surroundings=_surroundings(options, reporters),
         fetch_source=lambda url, sha256, md5: fetch(url, sha256, md5, options.network)[0],
         shared=shared,
+        trees=trees,
     )
 
 
@@ -313,7 +309,7 @@ def selected(plan: BuildPlan, options: BuildOptions) -> tuple[BuildNode, ...]:
             code="unknown-variant",
             help=f"there are {', '.join(there)}" if there else "`smelt build --matrix-json` lists the variants",
         )
-    return _with_needs(nodes, [node.key for node in chosen])
+    return needed_by(nodes, [node.key for node in chosen])
 
 
 def _folded(key: str) -> str:
@@ -343,10 +339,11 @@ def needed(nodes: Sequence[BuildNode], packages: Collection[str] | None) -> tupl
     """The builds of ``packages`` and what they need, in the same order; all of them for None."""
     if packages is None:
         return tuple(nodes)
-    return _with_needs(nodes, [node.key for node in nodes if node.variant.name in packages])
+    return needed_by(nodes, [node.key for node in nodes if node.variant.name in packages])
 
 
-def _with_needs(nodes: Sequence[BuildNode], keys: Sequence[str]) -> tuple[BuildNode, ...]:
+def needed_by(nodes: Sequence[BuildNode], keys: Sequence[str]) -> tuple[BuildNode, ...]:
+    """The builds ``keys`` and what they need, in the same order."""
     by_key = {node.key: node for node in nodes}
     wanted: set[str] = set()
     waiting = list(keys)

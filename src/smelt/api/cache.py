@@ -24,6 +24,7 @@ _KINDS: dict[str, tuple[str, str]] = {
     "git": ("git", "??/*"),
     "wheels": ("wheels", "??/*"),
     "trees": ("trees", "??/*"),
+    "build-trees": ("build-trees", "*"),
     "render": ("render", "??/*"),
     "outputs": ("outputs", "??/*"),
     "backends": ("backends", "*"),

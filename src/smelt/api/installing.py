@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from smelt.api.platforms import effective_for, platform_for, require_locked
 from smelt.api.pypi import project_stamps, pypi_install
 from smelt.api.state import KnownState, forget_known, read_known, stamps, write_known
-from smelt.errors import UnknownNameError
+from smelt.errors import ErrorGroup, InstallError, SmeltError, UnknownNameError
 from smelt.install.contents import forget, is_whole
 from smelt.install.reproducible import reproducible_time, stamp
 from smelt.install.state import environment_digest, is_current
@@ -79,10 +79,11 @@ def known_installed(workspace: Workspace, names: Sequence[str], *, look: bool) -
 def install_environments(
     workspace: Workspace, names: Sequence[str], mode: LockMode, options: InstallOptions
 ) -> tuple[Installed, ...]:
-    """Make the prefixes of the environments ``names`` hold what is locked; see ``Workspace.install``."""
-    import asyncio  # 20 ms that an unchanged workspace does not pay
+    """Make the prefixes of the environments ``names`` hold what is locked; see ``Workspace.install``.
 
-    from smelt.api.machine import check_machine
+    Those that this machine cannot run are left out, and told at the end.
+    """
+    import asyncio  # 20 ms that an unchanged workspace does not pay
 
     lock = workspace.ensure_lock(mode)
     locked = stamps([workspace.model.lock_path])
@@ -91,6 +92,10 @@ def install_environments(
         left = {
             name: options.subset.names(lock, effective_for(workspace.model, name, options.platform)) for name in names
         }
+    unsuitable = _unsuitable(workspace, names, lock, left) if options.platform is None else {}
+    names = [name for name in names if name not in unsuitable]
+    if unsuitable and not names:
+        raise _together(unsuitable)
     built = _build(workspace, lock, names, options, left)
     projects = project_stamps(lock, workspace.model.root)
     requests = [
@@ -98,27 +103,25 @@ def install_environments(
         for name in names
     ]
     _check_reinstalled(options, requests)
-    if options.platform is None:
-        for request in requests:
-            check_machine(request.environment, request.records, platform_for(workspace.model, request.environment))
 
     _detach(workspace)
     installed = asyncio.run(_all_of(requests, workspace.reporters.install))
     seconds = reproducible_time(os.environ, workspace.reporters.install.warning)
+    settings = workspace.settings_stamps()
+    usual = options.platform is None and left is None and mode != "frozen"
     if seconds is not None:
         forget_known(workspace.model.state_folder)
         forget(workspace.model.state_folder)
         stamp(workspace.model.state_folder, [request.prefix for request in requests], seconds)
-        return tuple(installed)
-    settings = workspace.settings_stamps()
-    usual = options.platform is None and left is None and mode != "frozen"
-    if usual and workspace.read is not None and settings is not None:
+    elif usual and workspace.read is not None and settings is not None:
         _remember(
             workspace,
             {**workspace.read, **settings, **locked, **built.files, **projects},
             built.indexes,
             {r.environment: r.digest for r in requests},
         )
+    if unsuitable:
+        raise _together(unsuitable)
     return tuple(installed)
 
 
@@ -147,12 +150,14 @@ def _build(
         return _Built()
 
     # 50 ms, with all that rendering and building takes
-    from smelt.api.building import BuildOptions, for_workspace, run_builds, with_editables
+    from smelt.api.building import BuildOptions, for_workspace, run_builds
+    from smelt.api.developing import builds_to_work_with
 
     plan = workspace.plan_of(lock, names, options.platform, left)
     build = for_workspace(BuildOptions(jobs=options.jobs, workspace=workspace.model.manifest_path), workspace)
     if options.platform is None:
-        artifacts = with_editables(plan, _own_builds(workspace, names, lock, plan, left), build, workspace.reporters)
+        own = _own_builds(workspace, names, lock, plan, left)
+        artifacts = builds_to_work_with(plan, own, build, workspace.reporters)
     else:
         artifacts = run_builds(plan, build, workspace.reporters)
     records = {identifier: artifacts[key].record for identifier, key in plan.keys.items() if key in artifacts}
@@ -185,6 +190,37 @@ async def _all_of(requests: Sequence[InstallRequest], reporter: InstallReporter)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return [task.result() for task in tasks]
+
+
+def _unsuitable(
+    workspace: Workspace, names: Sequence[str], lock: Lock, left: Mapping[str, frozenset[str]] | None
+) -> dict[str, InstallError]:
+    """The environments that need something which this machine has not, each with what it is."""
+    from smelt.api.machine import check_machine
+    from smelt.lock.model import PypiPackage
+
+    found: dict[str, InstallError] = {}
+    for name in names:
+        if name not in lock.environments:
+            continue
+        platform = platform_for(workspace.model, name)
+        packages = [
+            package
+            for package in lock.packages_of(name, platform.name) or ()
+            if not isinstance(package, PypiPackage) and (left is None or package.name in left[name])
+        ]
+        try:
+            check_machine(name, packages, platform)
+        except InstallError as error:
+            found[name] = error
+    return found
+
+
+def _together(errors: Mapping[str, InstallError]) -> SmeltError:
+    found = list(errors.values())
+    if len(found) == 1:
+        return found[0]
+    return ErrorGroup(f"{len(found)} environments cannot run on this machine", found)
 
 
 def _own_builds(

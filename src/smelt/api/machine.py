@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import cast
 
 from smelt.errors import InstallError, SolveError
+from smelt.lock.model import SourcePackage
 from smelt.solve.machine import machine_virtual_packages
 from smelt.solve.matching import RattlerMatcher
 from smelt.types import CondaRecord, VirtualPackage, current_platform, platform_family, runnable_subdirs, spec_name
 from smelt.workspace.model import WorkspacePlatform
 
 
-def requirements(records: Iterable[CondaRecord]) -> dict[str, tuple[str, ...]]:
+def requirements(records: Iterable[CondaRecord | SourcePackage]) -> dict[str, tuple[str, ...]]:
     """The specs of virtual packages that ``records`` depend on, each with the names of those that do; sorted."""
     specs: dict[str, list[str]] = {}
     for record in records:
@@ -25,7 +26,9 @@ def requirements(records: Iterable[CondaRecord]) -> dict[str, tuple[str, ...]]:
     return {spec: tuple(names) for spec, names in sorted(specs.items())}
 
 
-def check_machine(environment: str, records: Sequence[CondaRecord], platform: WorkspacePlatform) -> None:
+def check_machine(
+    environment: str, records: Sequence[CondaRecord | SourcePackage], platform: WorkspacePlatform
+) -> None:
     """Raise InstallError (``machine-unsuitable``) if a package needs a virtual package that is not here.
 
     ``CONDA_OVERRIDE_*`` counts. ``platform``: what the environment was solved for; the error tells what it promises.

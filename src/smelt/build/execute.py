@@ -25,6 +25,7 @@ from smelt.build.run import BuiltPackage, run_worker
 from smelt.build.shared import SharedPackage, SharedStore
 from smelt.build.store import Store, log_name
 from smelt.build.surroundings import FetchSource, Surroundings, with_local_sources
+from smelt.build.tree import Trees, has_tree, tree_key
 from smelt.errors import BuildError, ErrorGroup, SmeltError
 from smelt.fs import cache_root, hold, hold_if_free, remove_tree
 from smelt.scheduler.cancellation import Cancellation
@@ -51,6 +52,7 @@ def build_all(
     surroundings: Surroundings | None = None,
     fetch_source: FetchSource | None = None,
     shared: SharedStore | None = None,
+    trees: Trees | None = None,
 ) -> Mapping[str, Artifact]:
     """The artifact of every node, by build key; what the store has is not built.
 
@@ -58,6 +60,7 @@ def build_all(
     in ``rebuild`` or ``repacks`` is off. ``log_dir``: a folder that gets a copy of every log, of failed builds too.
 
     At most ``jobs`` builds run at once. ``rebuild``: names of packages that are built though they are stored.
+    ``trees``: which builds keep what their compilers made, and go on with it (see ``smelt.build.tree``).
     ``work_root``: the folder below which builds work (one folder per package and variant, removed afterwards).
     ``package_cache``: rattler's cache (default: the shared one). ``provide`` is called before each build with all
     packages of its two environments, to fetch them into that cache and to heal what is damaged there: rattler-build
@@ -84,6 +87,7 @@ def build_all(
         surroundings=surroundings or Surroundings(),
         fetch_source=fetch_source,
         shared=shared,
+        trees=trees,
     )
     try:
         result = run_graph(
@@ -129,6 +133,7 @@ class _Builder:
         surroundings: Surroundings,
         fetch_source: FetchSource | None,
         shared: SharedStore | None,
+        trees: Trees | None,
     ) -> None:
         self._store = store
         self._reporter = reporter
@@ -142,6 +147,7 @@ class _Builder:
         self._surroundings = surroundings
         self._fetch_source = fetch_source
         self._shared = shared
+        self._trees = trees
         self._records: dict[str, CondaRecord] = {}
 
     def job(self, node: BuildNode):
@@ -177,7 +183,7 @@ class _Builder:
                     stored = self._fetched(node, cancellation)
                 if stored is None or again:
                     artifact = self._build(node, stored, cancellation, started)
-                    if self._shared is not None:
+                    if self._shared is not None and not self._resumes(node):
                         _interruptible(functools.partial(self._shared.offer, node, artifact), cancellation)
                     return artifact
                 found = stored
@@ -188,7 +194,7 @@ class _Builder:
 
     def _fetched(self, node: BuildNode, cancellation: Cancellation) -> Artifact | None:
         """The artifact of ``node`` from the shared store, in ours now; None if it has none that can be taken."""
-        if self._shared is None:
+        if self._shared is None or self._resumes(node):
             return None
         shared, found = self._shared, list[SharedPackage | None]()
         folder = self._work_root / _work_name(node)
@@ -244,17 +250,7 @@ class _Builder:
             name = f"{node.variant.name}-{node.variant.version}-{node.variant.build}"
             self._reporter.line(node, f"Running build for recipe: {name}")
         folder = self._work_root / _work_name(node)
-        placement = Placement(
-            folder=folder,
-            output=_output_folder(folder, node),
-            checkout=node.checkout.folder,
-            package_cache=self._package_cache,
-            tool=tool_data(node.variant),
-            home=around.home,
-            sandboxed=around.sandboxed,
-            visible=visible,
-            compiler_cache=around.compiler_cache.to_dict() if around.compiler_cache is not None else None,
-        )
+        placement = self._placement(folder, node, visible)
         with hold(
             _lock_of(folder),
             f"building {node.label}",
@@ -289,6 +285,29 @@ class _Builder:
             self._reporter.warning(f"{node.label}: {line}")
         self._reporter.finished(node, artifact, time.monotonic() - started)
         return artifact
+
+    def _placement(self, folder: Path, node: BuildNode, visible: tuple[Path, ...]) -> Placement:
+        output = _output_folder(folder, node)
+        around, trees = self._surroundings, self._trees
+        kept = trees.root / folder.name if trees is not None and node.key in trees.keep else None
+        return Placement(
+            folder=folder,
+            output=output,
+            checkout=node.checkout.folder,
+            package_cache=self._package_cache,
+            tool=tool_data(node.variant),
+            home=around.home,
+            sandboxed=around.sandboxed,
+            visible=visible,
+            compiler_cache=around.compiler_cache.to_dict() if around.compiler_cache is not None else None,
+            kept=kept,
+            kept_key=tree_key(node, output) if kept is not None else "",
+            resume=self._resumes(node),
+        )
+
+    def _resumes(self, node: BuildNode) -> bool:
+        """Whether what is built is not what a build from nothing has to be: nobody else may have it."""
+        return self._trees is not None and node.key in self._trees.resume
 
     def _deliver_log(self, node: BuildNode, log: Path) -> None:
         if self._log_dir is not None and log.is_file():
@@ -361,6 +380,17 @@ def _work_name(node: BuildNode) -> str:
     variant = node.variant
     digest = digest_json([variant.name, node.subdir, node.build_subdir, dict(variant.variant), variant.build])
     return f"{variant.name[:20]}-{digest[:8]}"
+
+
+def can_resume(node: BuildNode, work_root: Path, trees: Path) -> bool:
+    """Whether there is a tree that the build of ``node`` could go on with."""
+    folder = work_root.resolve() / _work_name(node)
+    return has_tree(trees / folder.name, tree_key(node, _output_folder(folder, node)))
+
+
+def forget_tree(node: BuildNode, trees: Path) -> None:
+    """Away with the tree of ``node``. Raises OSError."""
+    remove_tree(trees / _work_name(node))
 
 
 def _output_folder(folder: Path, node: BuildNode) -> Path:

@@ -78,6 +78,7 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
         timestamp=timestamp,
         compiles_python=_compiles_python(node),
         uncompiled=uncompiled,
+        build_tree=variant.build_tree,
     )
 
 

@@ -33,7 +33,8 @@ class JobSpec:
     ``source``: the files, or None for all that the checkout holds. ``timestamp``: seconds since the epoch.
     ``compiles_python``: whether modules are compiled to bytecode (a package for one version of Python), but those
     that match ``uncompiled`` (globs). ``foreign``: a program builds it, see ``smelt.build.foreign``; then ``recipe``
-    and ``channels`` are empty.
+    and ``channels`` are empty. ``build_tree``: the folder, relative to the source, that can be kept (see
+    ``smelt.build.tree``).
     """
 
     key: str
@@ -53,6 +54,7 @@ class JobSpec:
     compiles_python: bool = False
     uncompiled: tuple[str, ...] = ()
     foreign: Mapping[str, Any] | None = None
+    build_tree: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -81,6 +83,7 @@ class Placement:
     (``smelt.source.protocol.tool.BackendTool``); None for rattler-build. ``home``: the user's home folder, of which
     nothing may end up in the package. ``sandboxed``: no network, and nothing of that folder to be seen but ``visible``.
     ``compiler_cache``: as data (``smelt.build.compiler_cache``).
+    ``kept``: where the build tree is kept, and ``kept_key`` what it has to be for; ``resume``: go on with it.
     """
 
     folder: Path
@@ -92,6 +95,9 @@ class Placement:
     sandboxed: bool = False
     visible: tuple[Path, ...] = ()
     compiler_cache: Mapping[str, Any] | None = None
+    kept: Path | None = None
+    kept_key: str = ""
+    resume: bool = False
 
     @property
     def job_file(self) -> Path:
@@ -113,6 +119,9 @@ def write_job(spec: JobSpec, placement: Placement) -> None:
             "output": str(placement.output),
             "checkout": str(placement.checkout),
             "package_cache": str(placement.package_cache),
+            "kept": str(placement.kept) if placement.kept is not None else None,
+            "kept_key": placement.kept_key,
+            "resume": placement.resume,
         },
         "tool": placement.tool,
         "surroundings": {
@@ -128,8 +137,9 @@ def write_job(spec: JobSpec, placement: Placement) -> None:
 def read_job(path: Path) -> tuple[JobSpec, Placement]:
     """The inverse of ``write_job``. Raises OSError, ValueError."""
     data = cast("dict[str, dict[str, Any]]", json.loads(path.read_text(encoding="utf-8")))
-    folders = {key: Path(value) for key, value in data["placement"].items()}
-    more = data["surroundings"]
+    placement, more = data["placement"], data["surroundings"]
+    folders = {key: Path(placement[key]) for key in ("folder", "output", "checkout", "package_cache")}
+    kept = placement["kept"]
     return JobSpec.from_dict(data["spec"]), Placement(
         **folders,
         tool=data["tool"],
@@ -137,4 +147,7 @@ def read_job(path: Path) -> tuple[JobSpec, Placement]:
         sandboxed=more["sandboxed"],
         visible=tuple(Path(path) for path in more["visible"]),
         compiler_cache=more["compiler_cache"],
+        kept=None if kept is None else Path(kept),
+        kept_key=placement["kept_key"],
+        resume=placement["resume"],
     )

@@ -27,6 +27,7 @@ from smelt.build.environment import (
     python_of,
 )
 from smelt.build.job import JobSpec, Placement, read_job
+from smelt.build.tree import Resumed, keep, resume, seen
 from smelt.errors import BuildError, SmeltError
 from smelt.scheduler.guard import keep_lifeline
 
@@ -132,18 +133,40 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
 
         recipe = with_compiler_cache(recipe, CompilerCache.from_dict(placement.compiler_cache), output / "tools")
     started = time.time_ns()
-    archive = run_engine(
-        recipe,
-        recipe_folder=recipe_folder,
-        variant=spec.variant,
-        build_subdir=spec.build_subdir,
-        revision3=spec.revision3,
-        channels=channels,
-        output=output,
-        progress=events,
-    )
+    resumed = _resume(spec, placement, source, events)
+    try:
+        archive = run_engine(
+            recipe,
+            recipe_folder=recipe_folder,
+            variant=spec.variant,
+            build_subdir=spec.build_subdir,
+            revision3=spec.revision3,
+            channels=channels,
+            output=output,
+            progress=events,
+        )
+    except BuildFailed:
+        if resumed is not None and placement.kept is not None:
+            # rattler-build worked on a copy: this is the tree as it was
+            keep(placement.kept, placement.kept_key, resumed.place, resumed.files)
+        raise
     _check_shared_files((build_prefix(output, spec.name), prefix), started)
-    return _normalise(spec, placement, archive, target, prefix, events)
+    result = _normalise(spec, placement, archive, target, prefix, events)
+    if placement.kept is not None and spec.build_tree is not None and spec.source is not None:
+        work = output / "bld" / f"rattler-build_{spec.name}" / "work"
+        keep(placement.kept, placement.kept_key, work / spec.build_tree, seen(spec.source))
+    return result
+
+
+def _resume(spec: JobSpec, placement: Placement, source: Path, events: Events) -> Resumed | None:
+    """Go on with what the last build left, where that is wanted. The log says so."""
+    if placement.kept is None or not placement.resume or spec.build_tree is None or spec.source is None:
+        return None
+    resumed = resume(placement.kept, placement.kept_key, spec.build_tree, source, spec.source)
+    if resumed is not None:
+        changed = ", ".join(resumed.changed[:5]) + (" …" if len(resumed.changed) > 5 else "")
+        events.line(f"goes on with the tree of the last build; changed since: {changed or 'nothing'}")
+    return resumed
 
 
 def _enter_sandbox(placement: Placement) -> None:

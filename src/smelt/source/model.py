@@ -118,6 +118,7 @@ class RenderedVariant:
     ``smelt.source.tree.tree_digest``; empty: all un-ignored). ``foreign``: it is not built by rattler-build but by a
     program; then ``recipe`` holds what that is told. ``staging``: the staging output that it inherits, whose
     requirements are among its own: both are solved together.
+    ``build_tree``: as the backend says.
     """
 
     name: str
@@ -148,6 +149,7 @@ class RenderedVariant:
     skip: bool = False
     foreign: ForeignBuild | None = field(default=None, compare=False)
     staging: Staging | None = field(default=None, hash=False)
+    build_tree: str | None = None
 
     @property
     def metadata_digest(self) -> str:

@@ -313,6 +313,7 @@ def _variant(
         file_globs=_file_globs(recipe, rendered, request, output.name),
         skip=output.skip,
         staging=staging,
+        build_tree=recipe.build_tree,
     )
 
 

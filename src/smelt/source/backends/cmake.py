@@ -65,6 +65,7 @@ class CmakeBackend:
             file_globs=(*MANIFESTS, *(configuration.texts("extra-input-globs") or ())),
             variants=compiler_variants(request.subdir),
             source_requirements=tables.sources(),
+            build_tree=BUILD_FOLDER,
             v3=uses_v3(request, requirements),
             warnings=warnings,
         )

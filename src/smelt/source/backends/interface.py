@@ -28,6 +28,7 @@ class BackendRecipe:
     relative to the checkout). ``variants``: the backend's defaults; ``variant_files``: files that override them
     (``variants.yaml``, ``conda_build_config.yaml``), in order; the workspace's values override both.
     ``source_requirements``: requirements that are source packages, with locations relative to the package's root.
+    ``build_tree``: the folder, relative to the source, in which the build leaves what it may go on with.
     ``experimental``/``v3``: rattler-build's switches of these names. ``warnings``: for the user.
     """
 
@@ -38,6 +39,7 @@ class BackendRecipe:
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     variant_files: tuple[Path, ...] = ()
     source_requirements: Mapping[str, SourceLocation] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    build_tree: str | None = None
     experimental: bool = False
     v3: bool = False
     warnings: tuple[str, ...] = ()

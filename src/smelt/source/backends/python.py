@@ -149,6 +149,7 @@ class _Composer:
             file_globs=(*MANIFESTS, *(self.configuration.texts("extra-input-globs") or ())),
             variants=compiler_variants(self.request.subdir),
             source_requirements=self.tables.sources(),
+            build_tree=_BUILD_FOLDER if self._build_folder(self.configuration.texts("extra-args") or ()) else None,
             v3=uses_v3(self.request, requirements),
             warnings=self._warnings(),
         )
