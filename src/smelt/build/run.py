@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import smelt
 from smelt.build.environment import worker_environment
-from smelt.build.job import JobSpec, Placement, write_job
+from smelt.build.job import JobSpec, Placement, scripted, write_job
 from smelt.build.plain import mapping, texts
 from smelt.errors import BuildError
 from smelt.fs import remove_tree
@@ -115,7 +115,8 @@ def declared_variables(spec: JobSpec) -> tuple[str, ...]:
     """The variables of the user that the recipe asks for (``build.script.secrets``): rattler-build hands them on to the
     script and keeps their values out of the log.
     """
-    return texts(mapping(mapping(spec.recipe.get("build")).get("script")).get("secrets"))
+    scripts = [mapping(mapping(part.get("build")).get("script")) for part in scripted(spec.recipe)]
+    return tuple(name for script in scripts for name in texts(script.get("secrets")))
 
 
 def _event(raw: bytes) -> dict[str, Any]:

@@ -336,13 +336,17 @@ def _united(own: tuple[_Item, ...], more: tuple[_Item, ...]) -> tuple[_Item, ...
 
 
 def _with_secrets(recipe: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
-    """A recipe whose script sees these variables of the user; their values are no part of it."""
+    """A recipe whose scripts see these variables of the user; their values are no part of it."""
+    found = dict(recipe)
+    caches = cast("list[Mapping[str, object]]", recipe.get("staging_caches") or [])
+    if caches:
+        found["staging_caches"] = [_with_secrets(cache, names) for cache in caches]
     build = dict(_table(recipe, "build"))
-    if "steps" in build:
-        return dict(recipe)
-    script = dict(_table(build, "script"))
-    own = cast("list[str]", script.get("secrets") or [])
-    return {**recipe, "build": {**build, "script": {**script, "secrets": list(dict.fromkeys([*own, *names]))}}}
+    if "steps" not in build:
+        script = dict(_table(build, "script"))
+        own = cast("list[str]", script.get("secrets") or [])
+        found["build"] = {**build, "script": {**script, "secrets": list(dict.fromkeys([*own, *names]))}}
+    return found
 
 
 def _written(recipe: BackendRecipe) -> dict[str, tuple[str | None, ...]]:
