@@ -146,3 +146,18 @@ def test_a_repacked_build_is_verified_by_a_whole_one(root: Path) -> None:
     found = verify_builds(plan, BuildOptions(), Reporters(), artifacts)
     assert [each.differences for each in found] == [(), (), ()]
     assert os.listdir(root.parent / "cache" / "smelt" / "verify") == []  # noqa: PTH208
+
+
+def test_variables_that_a_package_declares(root: Path) -> None:
+    text = (root / "mine" / "pixi.toml").read_text()
+    (root / "mine" / "pixi.toml").write_text(text.replace("[package.build]", '[package.build]\nsecrets = ["TOKEN"]'))
+    recipe(
+        root, "mine", script=["mkdir -p $PREFIX/share", "echo $TOKEN", "expr length $TOKEN > $PREFIX/share/mine.txt"]
+    )
+    done = smelt(root, "build", "-e", "one", "-p", "mine", "--log-dir", "logs", env={"TOKEN": "s3cr3t-value"})
+    assert done.returncode == 0, done.stderr
+    logs = "".join(path.read_text() for path in (root / "logs").iterdir())
+    assert "s3cr3t" not in logs + done.stdout + done.stderr
+    # the value is no input
+    why = smelt(root, "build", "-e", "one", "-p", "mine", "--why", env={"TOKEN": "another"})
+    assert "in the store, nothing to build" in why.stdout

@@ -166,3 +166,39 @@ def test_finding(tmp_path: Path) -> None:
     launcher = tmp_path / "launcher"
     write_launcher(launcher, found)
     assert "export CCACHE_BASEDIR=''" in launcher.read_text()
+
+
+def test_a_staging_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It compiles through the cache, and sees the variables that are declared; what inherits it does, too."""
+    monkeypatch.setenv("PIXI_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "objects"))
+    write_source(tmp_path / "tools", {"ccache": '#!/bin/sh\necho "$@" >> "$CCACHE_DIR/calls"\nexec "$@"\n'})
+    program = tmp_path / "tools" / "ccache"
+    program.chmod(0o755)
+    channel = Channel(tmp_path / "channel")
+    channel.add("fake-cc", files={"etc/conda/activate.d/cc.sh": "export CC=true\n"})
+    channel.index()
+    root = tmp_path / "ws"
+    recipe = {
+        "recipe": {"name": "calc", "version": "1.0"},
+        "outputs": [
+            {
+                "staging": {"name": "calc-build"},
+                "requirements": {"build": ["fake-cc"]},
+                "build": {"script": ["mkdir -p $PREFIX/lib", "$CC $TOKEN", "echo x > $PREFIX/lib/x"]},
+            },
+            {"package": {"name": "libcalc"}, "inherit": "calc-build", "build": {"files": ["lib/**"]}},
+        ],
+    }
+    write_source(
+        root / "calc",
+        {
+            "recipe.yaml": json.dumps(recipe),
+            "pixi.toml": '[package]\nname = "libcalc"\n[package.build]\nsecrets = ["TOKEN"]\n'
+            'backend = { name = "pixi-build-rattler-build", version = "*" }\n',
+        },
+    )
+    manifest(root, [channel.url], '[dependencies]\nlibcalc = { path = "calc" }\n')
+    done = smelt(root, "build", env={"SMELT_COMPILER_CACHE": str(program), "TOKEN": "s3cr3t"})
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "objects" / "calls").read_text() == "true s3cr3t\n"

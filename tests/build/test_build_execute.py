@@ -141,6 +141,36 @@ def test_a_build_sees_nothing_of_the_user(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @posix
+def test_variables_that_are_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their values reach the script, and neither the log nor the key; HOME and the like cannot be had that way."""
+    folder = write_source(tmp_path / "source", {"x": ""})
+    text = {
+        "package": {"name": "asks", "version": "1"},
+        "build": {
+            "script": {
+                "content": [
+                    "mkdir -p $PREFIX/share",
+                    "echo $TOKEN",
+                    "echo $HOME > $PREFIX/share/home",
+                    "test $(expr length $TOKEN) = 12",
+                ],
+                "secrets": ["TOKEN", "HOME", "NOT_SET"],
+            }
+        },
+    }
+    monkeypatch.setenv("TOKEN", "s3cr3t-value")
+    monkeypatch.delenv("NOT_SET", raising=False)
+    one = node(render(json.dumps(text), folder)[0], folder)
+    artifact = build([one], tmp_path)[one.key]
+    assert "s3cr3t" not in artifact.log.read_text() + json.dumps(dict(one.inputs))
+    home = next(m for m in read_conda(artifact.path).files if m.name == "share/home").data.decode()
+    assert os.environ.get("HOME", "?") not in home
+    monkeypatch.delenv("TOKEN")
+    with pytest.raises(BuildError):
+        build([one], tmp_path, rebuild=frozenset(["asks"]))
+
+
+@posix
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
 def test_equal_keys_give_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other folder, HOME, umask, clock, file times; what knows the prefix, the time and the build folder in it."""

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from s3_kit import s3_server
-from smelt.api.publish_target import target_of
+from smelt.api.publish_target import LocalChannel, target_of
+from smelt.api.publishing import PublishOptions, publish
+from smelt.api.workspace import Workspace
 from smelt.config.network import Network
 from smelt.errors import NotSupportedError, UsageError
 from smelt.types import sha256_file
@@ -233,6 +235,28 @@ def test_a_failing_build_publishes_nothing(root: Path) -> None:
     assert refused.returncode == 1
     assert "error[build-failed]" in refused.stderr
     assert not list((root / "dist").glob("*"))
+
+
+def test_from_python(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    workspace = Workspace.load(root)
+    there = LocalChannel(folder=tmp_path / "there", label="there")
+    first = publish(workspace, there, PublishOptions(path=Path("lib"), variants={"tool": ["1.*"]}))
+    assert [(each.artifact.record.name, each.skipped) for each in first] == [("lib", False)]
+    said: list[str] = []
+    again = publish(workspace, there, PublishOptions(path=Path("lib")), say=said.append)
+    assert [each.skipped for each in again] == [True, False] and len(said) == 1
+
+
+def test_another_platform_is_shown_and_not_built(root: Path) -> None:
+    text = (root / "pixi.toml").read_text().replace(f'platforms = ["{SUBDIR}"]', f'platforms = ["{SUBDIR}", "{OTHER}"]')
+    (root / "pixi.toml").write_text(text)
+    dry = smelt(root, "publish", "--dry-run", "--target-platform", OTHER)
+    assert dry.returncode == 0, dry.stderr
+    assert f"({OTHER})" in dry.stderr
+    refused = smelt(root, "publish", "--target-platform", OTHER)
+    assert refused.returncode == 1
+    assert "cannot build for another platform yet" in refused.stderr
 
 
 def test_servers_are_told_from_addresses() -> None:

@@ -328,3 +328,22 @@ def test_from_git(tmp_path: Path, channel: Channel) -> None:
     assert done.returncode == 0, done.stderr
     assert (prefix(root) / "share" / "mine.txt").read_text() == "made by tool\nlib 2.3\nsome data\n"
     assert smelt(root, "lock", "--check").returncode == 0
+
+
+def test_in_a_sandbox(tmp_path: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend builds cut off like everything else: one of a channel, and one that the user puts in its place."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    root = workspace(tmp_path / "ws", channel)
+    (tmp_path / ".secret").write_text("s3cret")
+    done = smelt(root, "build", "--sandbox")
+    if "error[sandbox]" in done.stderr or "error[not-supported]" in done.stderr:
+        pytest.skip("this machine makes no sandboxes")
+    assert done.returncode == 0, done.stderr
+    mine = tmp_path / "own" / "backend"
+    mine.parent.mkdir()
+    mine.write_text(program())
+    mine.chmod(0o755)
+    replaced = {"PIXI_BUILD_BACKEND_OVERRIDE": f"{DEMO}={mine}"}
+    assert smelt(root, "lock", env=replaced).returncode == 0
+    again = smelt(root, "build", "--sandbox", "--clean", env=replaced)
+    assert again.returncode == 0, again.stderr

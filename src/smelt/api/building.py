@@ -235,7 +235,8 @@ def verify_builds(
     folder = Path(tempfile.mkdtemp(dir=root, prefix=""))
     try:
         with hold(folder / "lock", "verifying builds"):
-            fresh = replace(options, log_dir=None)
+            # objects from a compiler cache would hide what compiling again gives
+            fresh = replace(options, log_dir=None, compiler_cache="none")
             again = _build(nodes, Store(folder / "s"), folder / "w", fresh, reporters, repacks=False)
             return tuple(
                 Verification(label=node.label, differences=differences(artifacts[node.key].path, again[node.key].path))

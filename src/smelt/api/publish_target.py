@@ -109,7 +109,7 @@ class LocalChannel:
     def check(self) -> None:
         """Raise ChannelError where the folder cannot be made, is a file, or holds something else than a channel."""
         _check_folder(self.folder)
-        if not is_channel(self.folder):
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not is_channel(self.folder):
             create(self.folder)
 
     def deliver(self, artifacts: Sequence[Artifact], existing: Existing, say: Say) -> tuple[Delivered, ...]:

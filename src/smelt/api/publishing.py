@@ -13,20 +13,21 @@ from smelt.api.building import BuildOptions, for_workspace, run_builds
 from smelt.api.platforms import environment_named
 from smelt.api.publish_set import Member, check_alone, check_closed, in_order, member, opted_in
 from smelt.build.model import Artifact, BuildNode
-from smelt.errors import ManifestError, NotSupportedError, UnknownNameError
+from smelt.errors import ManifestError, NotSupportedError, SmeltError, UnknownNameError
 from smelt.manifest.document import read_document
 from smelt.resolve.model import Context, SourceRequirement
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.publication import Publication, solve_variants, with_variants
 from smelt.resolve.workspace import context_of
 from smelt.text import shown_path
-from smelt.types import NOARCH, current_platform, runnable_subdirs
+from smelt.types import current_platform, runnable_subdirs
 from smelt.workspace.discovery import MANIFESTS
 from smelt.workspace.load import RECIPES
 from smelt.workspace.package import Package
 from smelt.workspace.variant import read_variant_file
 
 if TYPE_CHECKING:
+    from smelt.api.publish_target import Delivered, Existing, Target
     from smelt.api.workspace import Workspace
 
 
@@ -118,7 +119,14 @@ def plan_publication(
     owner = {output.name: each for each in members for output in each.outputs}
     requirements = [replace(owner[name].requirement, name=name) for name in order]
     network = workspace.network
-    publication = asyncio.run(solve_variants(requirements, loader, context, lock, network))
+    told = workspace.reporters.resolve
+    told.solving("publish", context.subdir)
+    try:
+        publication = asyncio.run(solve_variants(requirements, loader, context, lock, network))
+    except SmeltError:
+        told.failed("publish", context.subdir)
+        raise
+    told.solved("publish", context.subdir, len(publication.keys))
     return PublishPlan(
         publication=publication,
         packages=len(members),
@@ -133,15 +141,14 @@ def build_publication(
 ) -> tuple[Artifact, ...]:
     """Build what of ``plan`` is not in the store; what is to be published, each after what it needs.
 
-    Raises NotSupportedError for packages of a platform that this machine does not run, BuildError.
+    Raises NotSupportedError for a platform that this machine does not run, BuildError.
     """
-    here = runnable_subdirs(current_platform())
-    foreign = next((n for n in plan.publication.plan.nodes if n.variant.subdir not in (*here, NOARCH)), None)
+    here = current_platform()
+    foreign = next((node for node in plan.publication.plan.nodes if node.subdir not in runnable_subdirs(here)), None)
     if foreign is not None:
         raise NotSupportedError(
-            f"{foreign.label} is for {foreign.variant.subdir}, and this machine ({current_platform()}) cannot build "
-            "for another platform yet",
-            help="publish it on a machine of that platform; packages that are `noarch` can be published anywhere",
+            f"{foreign.label} is for {foreign.subdir}, and this machine ({here}) cannot build for another platform yet",
+            help="publish it on a machine of that platform; what is `noarch` can be published from any, for its own",
         )
     options = for_workspace(options or BuildOptions(), workspace)
     artifacts = run_builds(plan.publication.plan, options, workspace.reporters)
@@ -149,6 +156,24 @@ def build_publication(
     for key in plan.publication.keys:
         found.setdefault(f"{artifacts[key].record.subdir}/{artifacts[key].path.name}", artifacts[key])
     return tuple(found.values())
+
+
+def publish(
+    workspace: Workspace,
+    target: Target,
+    options: PublishOptions | None = None,
+    *,
+    existing: Existing = "skip",
+    build: BuildOptions | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Delivered, ...]:
+    """Plan, build and deliver (``smelt.api.publish_target`` has the targets).
+
+    ``say`` hears of packages that are left as they are. Raises what planning, building and delivering raise.
+    """
+    target.check()
+    plan = plan_publication(workspace, options or PublishOptions())
+    return target.deliver(build_publication(workspace, plan, build), existing, say)
 
 
 def _context(workspace: Workspace, options: PublishOptions) -> Context:

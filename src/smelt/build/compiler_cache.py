@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smelt.build.job import scripted, with_scripted
 from smelt.errors import ConfigError
 
 PROGRAMS = ("ccache", "sccache")
@@ -101,7 +102,11 @@ def with_compiler_cache(recipe: dict[str, Any], cache: CompilerCache, tools: Pat
     """
     launcher = tools / cache.program.name
     write_launcher(launcher, cache)
-    build = dict(recipe["build"])
+    return with_scripted(recipe, [_launched(part, launcher, cache) for part in scripted(recipe)])
+
+
+def _launched(part: dict[str, Any], launcher: Path, cache: CompilerCache) -> dict[str, Any]:
+    build = dict(part["build"])
     script = dict(build["script"])
     variables = {f"CMAKE_{language}_COMPILER_LAUNCHER": str(launcher) for language in ("C", "CXX", "CUDA", "OBJC")}
     if cache.kind == "sccache":
@@ -110,7 +115,7 @@ def with_compiler_cache(recipe: dict[str, Any], cache: CompilerCache, tools: Pat
     if sys.platform != "win32" and script.get("interpreter") in (None, "bash", "sh"):
         _prepend(script, launcher)
     build["script"] = script
-    return {**recipe, "build": build}
+    return {**part, "build": build}
 
 
 def _prepend(script: dict[str, Any], launcher: Path) -> None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,16 +51,19 @@ _WINDOWS = (
 )
 
 
-def worker_environment(placement: Placement, outer: Mapping[str, str] | None = None) -> dict[str, str]:
+def worker_environment(
+    placement: Placement, outer: Mapping[str, str] | None = None, declared: Sequence[str] = ()
+) -> dict[str, str]:
     """The environment of the worker: fixed system folders, private HOME and TMPDIR, no settings of the user.
 
     ``outer``: what is ours (default: ``os.environ``). Of it only proxies, certificates and, on Windows, what the
-    system needs are taken over, and where credentials for channels are.
+    system needs are taken over, where credentials for channels are, and the variables ``declared``.
     """
     outer = os.environ if outer is None else outer
     output = placement.output
     kept = {name: outer[name] for key in _NETWORK for name in (key, key.lower()) if name in outer}
     environment = {
+        **{name: outer[name] for name in declared if name in outer},
         "HOME": str(output / "home"),
         **dict.fromkeys(TEMPORARY, str(output / "t")),
         "LANG": "C.UTF-8",

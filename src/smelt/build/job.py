@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -108,6 +108,17 @@ class Placement:
     def log(self) -> Path:
         """The whole log."""
         return self.folder / "build.log"
+
+
+def scripted(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a frozen recipe that have sources and scripts: its outputs where it has some, else the recipe."""
+    outputs: list[dict[str, Any]] | None = recipe.get("outputs")
+    return [dict(recipe)] if outputs is None else outputs
+
+
+def with_scripted(recipe: Mapping[str, Any], parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """``recipe`` with other ``parts`` in the place of those that ``scripted`` gives, in their order."""
+    return {**recipe, "outputs": list(parts)} if "outputs" in recipe else parts[0]
 
 
 def write_job(spec: JobSpec, placement: Placement) -> None:

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import smelt
 from smelt.build.environment import worker_environment
-from smelt.build.job import JobSpec, Placement, write_job
+from smelt.build.job import JobSpec, Placement, scripted, write_job
+from smelt.build.plain import mapping, texts
 from smelt.errors import BuildError
 from smelt.fs import remove_tree
 from smelt.scheduler.cancellation import Cancellation
@@ -58,7 +59,7 @@ def run_worker(
     remove_tree(placement.folder)
     placement.folder.mkdir(parents=True)
     write_job(spec, placement)
-    environment = worker_environment(placement)
+    environment = worker_environment(placement, declared=declared_variables(spec))
     # where smelt itself is found: the worker takes it out again before a build sees it
     environment["PYTHONPATH"] = str(Path(smelt.__file__).resolve().parent.parent)
     argv = [sys.executable, "-P", "-s", "-m", "smelt.build.worker", str(placement.job_file)]
@@ -108,6 +109,14 @@ def run_worker(
         notes=(said,) if said else (),
         lines=tuple(lines),
     )
+
+
+def declared_variables(spec: JobSpec) -> tuple[str, ...]:
+    """The variables of the user that the recipe asks for (``build.script.secrets``): rattler-build hands them on to the
+    script and keeps their values out of the log.
+    """
+    scripts = [mapping(mapping(part.get("build")).get("script")) for part in scripted(spec.recipe)]
+    return tuple(name for script in scripts for name in texts(script.get("secrets")))
 
 
 def _event(raw: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smelt.build.compiler_cache import CompilerCache
-from smelt.build.job import JobSpec
+from smelt.build.job import JobSpec, scripted, with_scripted
 from smelt.build.plain import mapping, sequence
 from smelt.errors import NotSupportedError
 
@@ -35,17 +35,22 @@ def with_local_sources(spec: JobSpec, fetch: FetchSource | None) -> tuple[JobSpe
 
     Raises NotSupportedError for sources from git, and what ``fetch`` raises.
     """
-    found = spec.recipe.get("source")
-    items = [mapping(each) for each in ((found,) if isinstance(found, Mapping) else sequence(found))]  # pyright: ignore
-    if not any("url" in item or "git" in item for item in items):
-        return spec, ()
     archives: list[Path] = []
+    parts = [_localised(part, spec.label, fetch, archives) for part in scripted(spec.recipe)]
+    return replace(spec, recipe=with_scripted(spec.recipe, parts)), tuple(archives)
+
+
+def _localised(part: dict[str, Any], label: str, fetch: FetchSource | None, archives: list[Path]) -> dict[str, Any]:
+    found = part.get("source")
+    if found is None:
+        return part
+    items = [mapping(each) for each in ((found,) if isinstance(found, Mapping) else sequence(found))]  # pyright: ignore
     sources: list[dict[str, Any]] = []
     for item in items:
         source = dict(item)
         if "git" in source:
             raise NotSupportedError(
-                f"the recipe of {spec.label} fetches its source from git, which a sandboxed build cannot",
+                f"the recipe of {label} fetches its source from git, which a sandboxed build cannot",
                 help="name the repository in `[package.build.source]`, where its commit is locked, or leave out "
                 "--sandbox",
             )
@@ -56,7 +61,7 @@ def with_local_sources(spec: JobSpec, fetch: FetchSource | None) -> tuple[JobSpe
             source["url"] = archive.as_uri()
             archives.append(archive)
         sources.append(source)
-    return replace(spec, recipe={**spec.recipe, "source": sources}), tuple(archives)
+    return {**part, "source": sources}
 
 
 def _text(value: object) -> str | None:

@@ -175,6 +175,9 @@ def _enter_sandbox(placement: Placement) -> None:
 
     ours = [Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parent.parent]
     needed = [placement.folder, placement.package_cache, *ours, *placement.visible]
+    if placement.tool is not None:
+        # one that the user puts in the place of a backend may be anywhere
+        needed.append(Path(placement.tool["command"]).parent)
     if placement.compiler_cache is not None:
         needed += [Path(placement.compiler_cache[key]) for key in ("folder", "program")]
     try:

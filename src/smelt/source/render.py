@@ -225,6 +225,8 @@ def _variant(
     recipe: BackendRecipe,
 ) -> RenderedVariant:
     rendered = with_explicit_script(output.recipe, recipe.folder, request.build_subdir)
+    if request.package.secrets:
+        rendered = _with_secrets(rendered, request.package.secrets)
     if request.profile is not None:
         rendered = with_profile(rendered, request.profile, request.build_subdir, output.name)
     requirements = _table(rendered, "requirements")
@@ -332,6 +334,20 @@ def _staged(rendered: Mapping[str, object], output: RecipeOutput) -> Mapping[str
 
 def _united(own: tuple[_Item, ...], more: tuple[_Item, ...]) -> tuple[_Item, ...]:
     return (*own, *(item for item in more if item not in own))
+
+
+def _with_secrets(recipe: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
+    """A recipe whose scripts see these variables of the user; their values are no part of it."""
+    found = dict(recipe)
+    caches = cast("list[Mapping[str, object]]", recipe.get("staging_caches") or [])
+    if caches:
+        found["staging_caches"] = [_with_secrets(cache, names) for cache in caches]
+    build = dict(_table(recipe, "build"))
+    if "steps" not in build:
+        script = dict(_table(build, "script"))
+        own = cast("list[str]", script.get("secrets") or [])
+        found["build"] = {**build, "script": {**script, "secrets": list(dict.fromkeys([*own, *names]))}}
+    return found
 
 
 def _written(recipe: BackendRecipe) -> dict[str, tuple[str | None, ...]]:
