@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,8 @@ class _Builder:
                 if stored is None and not again:
                     stored = self._fetched(node, cancellation)
                 if stored is None or again:
-                    artifact = self._build(node, stored, cancellation, started)
+                    with self._first_of_its_content(node, cancellation):
+                        artifact = self._build(node, stored, cancellation, started)
                     if self._shared is not None:
                         _interruptible(functools.partial(self._shared.offer, node, artifact), cancellation)
                     return artifact
@@ -223,6 +224,20 @@ class _Builder:
             with hold_if_free(_lock_of(folder)) as free:
                 if free:
                     self._cleanup.discard(folder)
+
+    def _first_of_its_content(self, node: BuildNode, cancellation: Cancellation) -> AbstractContextManager[None]:
+        """Hold back builds that would have the same files: they are repacked from those of the first.
+
+        Taken after the lock of the build key and before that of the work folder, so nobody waits in a circle.
+        """
+        if not node.content or not self._repacks or node.variant.name in self._rebuild:
+            return nullcontext()
+        return self._store.building(
+            f"content-{node.content}",
+            node.label,
+            waiting=lambda message: self._reporter.waiting(node, message),
+            check=cancellation.check,
+        )
 
     def _build(self, node: BuildNode, stored: Artifact | None, cancellation: Cancellation, started: float) -> Artifact:
         self._reporter.started(node)
