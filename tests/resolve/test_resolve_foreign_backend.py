@@ -328,3 +328,44 @@ def test_from_git(tmp_path: Path, channel: Channel) -> None:
     assert done.returncode == 0, done.stderr
     assert (prefix(root) / "share" / "mine.txt").read_text() == "made by tool\nlib 2.3\nsome data\n"
     assert smelt(root, "lock", "--check").returncode == 0
+
+
+def test_source_packages_and_siblings(tmp_path: Path, channel: Channel) -> None:
+    root = workspace(tmp_path / "ws", channel, config='outputs = ["mine-more"]')
+    path = root / "mine" / "pixi.toml"
+    text = path.read_text().replace('lib = "*"\n', 'lib = "*"\nhelper = { path = "../helper" }\n')
+    path.write_text(text.replace("cat $PREFIX/share/lib.txt", "cat $PREFIX/share/helper.txt"))
+    both = '[dependencies]\nmine = { path = "mine" }\nmine-more = { path = "mine" }\nlib = "2.*"\n'
+    manifest(root, [channel.url], both)
+    done = smelt(root, "build")
+    assert done.returncode == 0, done.stderr
+    assert sorted(line.split()[1] for line in done.stdout.splitlines()) == ["helper", "mine", "mine-more"]
+    # what a package is built with counts for it
+    helper = root / "helper" / "pixi.toml"
+    helper.write_text(helper.read_text().replace("echo helper", "echo changed"))
+    done = smelt(root, "build")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["built"] * 3
+
+
+def test_conditions_and_targets(tmp_path: Path, channel: Channel) -> None:
+    channel.add("only-linux")
+    channel.add("only-osx")
+    channel.index()
+    family = "linux" if sys.platform.startswith("linux") else "osx"
+    root = workspace(tmp_path / "ws", channel)
+    more = """
+[package.run-dependencies."if(linux)"]
+only-linux = "*"
+[package.run-dependencies."if(osx)"]
+only-osx = "*"
+[package.build.target.unix.config]
+script = ["mkdir -p $PREFIX/share", "echo unix > $PREFIX/share/mine.txt"]
+"""
+    path = root / "mine" / "pixi.toml"
+    path.write_text(path.read_text() + more)
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    assert (prefix(root) / "share" / "mine.txt").read_text() == "unix\n"
+    installed = {record.name.rsplit("-", 2)[0] for record in (prefix(root) / "conda-meta").glob("only-*.json")}
+    assert installed == {f"only-{family}"}
