@@ -14,7 +14,6 @@ from typing import Any
 from smelt.build.cleanup import Cleanup
 from smelt.build.environment import output_folder
 from smelt.build.failure import build_error, metadata_error
-from smelt.build.foreign import tool_data
 from smelt.build.freeze import freeze
 from smelt.build.job import JobSpec, Placement
 from smelt.build.model import Artifact, BuildNode
@@ -264,7 +263,7 @@ class _Builder:
             output=_output_folder(folder, node),
             checkout=node.checkout.folder,
             package_cache=self._package_cache,
-            tool=tool_data(node.variant),
+            tool=_tool(node),
             home=around.home,
             sandboxed=around.sandboxed,
             visible=visible,
@@ -351,6 +350,14 @@ def _interruptible(work: Callable[[], object], cancellation: Cancellation) -> No
     cancellation.check()
     if failure:
         raise failure[0]
+
+
+def _tool(node: BuildNode) -> Mapping[str, Any] | None:
+    if node.variant.foreign is None:
+        return None
+    from smelt.build.foreign import tool_data
+
+    return tool_data(node.variant.foreign)
 
 
 @contextmanager

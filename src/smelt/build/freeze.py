@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from smelt.build.environment import TEMPORARY
-from smelt.build.foreign import foreign_request
 from smelt.build.job import SOURCE_DATE_EPOCH, JobSpec, SourceFile
 from smelt.build.key import portable_recipe
 from smelt.build.model import BuildInput, BuildNode, SourceInput
@@ -43,6 +42,8 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
     host = [_record(item, built, node) for item in node.host_inputs]
     timestamp = int(variant.script_env.get("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH))
     if variant.foreign is not None:
+        from smelt.build.foreign import foreign_request
+
         return JobSpec(
             key=node.key,
             label=node.label,
