@@ -369,3 +369,30 @@ script = ["mkdir -p $PREFIX/share", "echo unix > $PREFIX/share/mine.txt"]
     assert (prefix(root) / "share" / "mine.txt").read_text() == "unix\n"
     installed = {record.name.rsplit("-", 2)[0] for record in (prefix(root) / "conda-meta").glob("only-*.json")}
     assert installed == {f"only-{family}"}
+
+
+def test_values_that_go_together(tmp_path: Path, channel: Channel) -> None:
+    for version in ("3.1", "4.2"):
+        channel.add("other", version)
+    channel.index()
+    text = """
+[workspace.build-variants]
+lib = ["1.*", "2.*"]
+other = ["3.*", "4.*"]
+[dependencies]
+mine = { path = "mine" }
+other = "4.*"
+"""
+    root = workspace(tmp_path / "ws", channel)
+    files = 'build-variants-files = ["variants.yaml"]\n'
+    manifest(root, [channel.url], files + text)
+    (root / "variants.yaml").write_text("zip_keys: [[lib, other]]\nlib: [1.*, 2.*]\nother: [3.*, 4.*]\n")
+    path = root / "mine" / "pixi.toml"
+    path.write_text(path.read_text().replace('lib = "*"\n', 'lib = "*"\nother = "*"\n'))
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    # nothing but `other` asks for it
+    assert "lib 2.3" in (prefix(root) / "share" / "mine.txt").read_text()
+    manifest(root, [channel.url], files + text.replace('other = "4.*"', 'other = "4.*"\nlib = "1.*"'))
+    done = smelt(root, "lock")
+    assert done.returncode != 0
