@@ -106,7 +106,11 @@ def outputs(params: dict) -> dict:
         if values and entry.get("binary", {}).get("version") in (None, "*"):
             used[entry["name"]] = values
     found = []
+    groups = [g for file in params["variantFiles"] for g in json.loads(Path(file).read_text()).get("zip_keys", [])]
     for values in product(*used.values()):
+        places = {name: used[name].index(value) for name, value in zip(used, values, strict=True)}
+        if any(len({places[key] for key in group if key in places}) > 1 for group in groups):
+            continue
         variant = {name.replace("-", "_"): value for name, value in zip(used, values, strict=True)}
         variant["target_platform"] = subdir
         digest = hashlib.sha1(json.dumps(variant, sort_keys=True).encode()).hexdigest()[:7]

@@ -23,7 +23,6 @@ from smelt.build.model import BuildNode, SourceInput
 from smelt.build.store import Store
 from smelt.errors import BuildError, ChannelError, ErrorGroup, NotSupportedError, SourceError
 from smelt.fs import hold
-from smelt.source.model import FinalMetadata
 from smelt.types import CondaRecord, RunExports
 
 pytestmark = pytest.mark.build
@@ -365,20 +364,61 @@ def test_metadata_that_differs_from_the_lock(tmp_path: Path) -> None:
     assert Store(tmp_path / "store").lookup(one.key) is None
 
 
+SAYS = {
+    "package": {"name": "app", "version": "1"},
+    "build": {"script": ["true"]},
+    "requirements": {
+        "run": ["zlib >=1.2,<2.0a0", "python_abi 3.12.* *_cp312", "__glibc >=2.17,<3.0a0"],
+        "run_constraints": ["cuda-version 12.8.*"],
+        "run_exports": {
+            "weak": [
+                "${{ pin_subpackage('app', lower_bound='x', upper_bound='x') }}",
+                "${{ pin_subpackage('app', exact=True) }}",
+            ],
+            "strong_constraints": ["old <1"],
+        },
+    },
+}
+
+
+def saying(folder: Path) -> BuildNode:
+    folder.mkdir()
+    return node(render(json.dumps(SAYS), folder)[0], folder)
+
+
 @posix
 def test_dependencies_reach_the_package_as_they_are_locked(tmp_path: Path) -> None:
-    one = hello(tmp_path / "source")
-    metadata = FinalMetadata(
-        depends=("zlib >=1.2,<2.0a0", "python_abi 3.12.* *_cp312", "__glibc >=2.17,<3.0a0"),
-        constrains=("cuda-version 12.8.*",),
-        run_exports=RunExports(weak=("hello >=1,<2.0a0",), strong_constrains=("old <1",)),
-    )
-    artifact = build([replace(one, metadata=metadata)], tmp_path)[one.key]
-    assert artifact.record.depends == metadata.depends
-    assert artifact.record.constrains == metadata.constrains
+    one = saying(tmp_path / "source")
+    artifact = build([one], tmp_path)[one.key]
+    assert artifact.record.depends == tuple(SAYS["requirements"]["run"])
+    assert artifact.record.constrains == ("cuda-version 12.8.*",)
     assert artifact.record.build == one.variant.build
     exports = next(m for m in read_conda(artifact.path).info if m.name == "info/run_exports.json")
-    assert RunExports.from_dict(json.loads(exports.data)) == metadata.run_exports == artifact.record.run_exports
+    assert RunExports.from_dict(json.loads(exports.data)) == one.metadata.run_exports == artifact.record.run_exports
+    assert one.metadata.run_exports.weak == ("app >=1,<2.0a0", f"app ==1 {one.variant.build}")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"depends": ("zlib >=1.2,<2.0a0", "extra")}, "depends: extra is locked, the package does not have it"),
+        ({"depends": ()}, "depends: the package has zlib >=1.2,<2.0a0, it is not locked"),
+        ({"constrains": ("old <2",)}, "constrains: old <2 is locked, the package does not have it"),
+        ({"run_exports": RunExports()}, "run_exports.weak: the package has app >=1,<2.0a0, it is not locked"),
+        ({"run_exports": RunExports(noarch=("a",))}, "run_exports.noarch: a is locked, the package does not have it"),
+    ],
+)
+def test_a_package_that_says_something_else_than_the_lock(
+    tmp_path: Path, change: dict[str, object], problem: str
+) -> None:
+    one = saying(tmp_path / "source")
+    one = replace(one, metadata=replace(one.metadata, **change))  # pyright: ignore
+    with pytest.raises(BuildError) as caught:
+        build([one], tmp_path)
+    assert caught.value.kind == "metadata-mismatch"
+    assert problem in "\n".join(caught.value.notes)
+    assert Store(tmp_path / "store").lookup(one.key) is None
 
 
 @posix

@@ -90,11 +90,14 @@ def test_everything_is_decided(tmp_path: Path) -> None:
     assert recipe["requirements"] == {
         "build": ["tool ==1.0 0"],
         "host": ["lib ==1.0 0"],
-        "run": ["x", "libstrong", "lib >=1"],
+        "run": ["x"],
         "run_constraints": [],
         "run_exports": {},
-        "ignore_run_exports": {"from_package": ["lib", "tool"]},
+        "ignore_run_exports": {"by_name": [], "from_package": []},
     }
+    assert spec.depends == ("x", "libstrong", "lib >=1")
+    entries = {each["name"]: each for c in spec.channels for each in c[SUBDIR]["packages.conda"].values()}
+    assert entries["lib"]["run_exports"] == {"strong": ["libstrong"], "weak": ["lib >=1"]}
     assert recipe["build"]["string"] == one.variant.build
     assert recipe["build"]["python"] == {"skip_pyc_compilation": ["**/*.py"]}
     assert spec.uncompiled == ("a/**",)

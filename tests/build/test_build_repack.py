@@ -106,6 +106,22 @@ def test_what_changes_files_is_built(name: str, tmp_path: Path) -> None:
     assert before.content != after.content
 
 
+def test_of_builds_with_the_same_files_at_once_one_compiles(tmp_path: Path) -> None:
+    folder = source(tmp_path / "source")
+    texts = [RECIPE.replace("cp a.txt", "sleep 0.5; cp a.txt").replace("[one]", each) for each in ("[a]", "[b]", "[c]")]
+    nodes = [node(render(text, folder)[0], folder) for text in texts]
+    assert len({each.key for each in nodes}) == 3
+    assert len({each.content for each in nodes}) == 1
+    recorder = Recorder()
+    found = build(nodes, tmp_path, recorder, jobs=3)
+    assert sorted(artifact.repacked for artifact in found.values()) == [False, True, True]
+    assert ("waiting", "hello") in recorder.events
+    whole = build(nodes, tmp_path / "elsewhere", repacks=False, jobs=3)
+    assert {key: each.record.sha256 for key, each in found.items()} == {
+        key: each.record.sha256 for key, each in whole.items()
+    }
+
+
 def test_a_damaged_build_is_not_repacked(tmp_path: Path) -> None:
     folder = source(tmp_path / "source")
     before = node(render(RECIPE, folder)[0], folder)

@@ -347,3 +347,71 @@ def test_in_a_sandbox(tmp_path: Path, channel: Channel, monkeypatch: pytest.Monk
     assert smelt(root, "lock", env=replaced).returncode == 0
     again = smelt(root, "build", "--sandbox", "--clean", env=replaced)
     assert again.returncode == 0, again.stderr
+
+
+def test_source_packages_and_siblings(tmp_path: Path, channel: Channel) -> None:
+    root = workspace(tmp_path / "ws", channel, config='outputs = ["mine-more"]')
+    path = root / "mine" / "pixi.toml"
+    text = path.read_text().replace('lib = "*"\n', 'lib = "*"\nhelper = { path = "../helper" }\n')
+    path.write_text(text.replace("cat $PREFIX/share/lib.txt", "cat $PREFIX/share/helper.txt"))
+    both = '[dependencies]\nmine = { path = "mine" }\nmine-more = { path = "mine" }\nlib = "2.*"\n'
+    manifest(root, [channel.url], both)
+    done = smelt(root, "build")
+    assert done.returncode == 0, done.stderr
+    assert sorted(line.split()[1] for line in done.stdout.splitlines()) == ["helper", "mine", "mine-more"]
+    # what a package is built with counts for it
+    helper = root / "helper" / "pixi.toml"
+    helper.write_text(helper.read_text().replace("echo helper", "echo changed"))
+    done = smelt(root, "build")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["built"] * 3
+
+
+def test_conditions_and_targets(tmp_path: Path, channel: Channel) -> None:
+    channel.add("only-linux")
+    channel.add("only-osx")
+    channel.index()
+    family = "linux" if sys.platform.startswith("linux") else "osx"
+    root = workspace(tmp_path / "ws", channel)
+    more = """
+[package.run-dependencies."if(linux)"]
+only-linux = "*"
+[package.run-dependencies."if(osx)"]
+only-osx = "*"
+[package.build.target.unix.config]
+script = ["mkdir -p $PREFIX/share", "echo unix > $PREFIX/share/mine.txt"]
+"""
+    path = root / "mine" / "pixi.toml"
+    path.write_text(path.read_text() + more)
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    assert (prefix(root) / "share" / "mine.txt").read_text() == "unix\n"
+    installed = {record.name.rsplit("-", 2)[0] for record in (prefix(root) / "conda-meta").glob("only-*.json")}
+    assert installed == {f"only-{family}"}
+
+
+def test_values_that_go_together(tmp_path: Path, channel: Channel) -> None:
+    for version in ("3.1", "4.2"):
+        channel.add("other", version)
+    channel.index()
+    text = """
+[workspace.build-variants]
+lib = ["1.*", "2.*"]
+other = ["3.*", "4.*"]
+[dependencies]
+mine = { path = "mine" }
+other = "4.*"
+"""
+    root = workspace(tmp_path / "ws", channel)
+    files = 'build-variants-files = ["variants.yaml"]\n'
+    manifest(root, [channel.url], files + text)
+    (root / "variants.yaml").write_text("zip_keys: [[lib, other]]\nlib: [1.*, 2.*]\nother: [3.*, 4.*]\n")
+    path = root / "mine" / "pixi.toml"
+    path.write_text(path.read_text().replace('lib = "*"\n', 'lib = "*"\nother = "*"\n'))
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    # nothing but `other` asks for it
+    assert "lib 2.3" in (prefix(root) / "share" / "mine.txt").read_text()
+    manifest(root, [channel.url], files + text.replace('other = "4.*"', 'other = "4.*"\nlib = "1.*"'))
+    done = smelt(root, "lock")
+    assert done.returncode != 0

@@ -368,3 +368,39 @@ def test_strong_exports_of_the_build_environment_are_in_the_host_environment(tmp
     manifest(root, [channel.url], '[dependencies]\nmine = { path = "mine" }\n')
     done = smelt(root, "install", env={"PIXI_CACHE_DIR": str(tmp_path / "cache")})
     assert done.returncode == 0, done.stderr
+
+
+@posix
+@pytest.mark.build
+def test_run_exports_of_what_is_locked_are_applied_by_rattler_build_too(tmp_path: Path) -> None:
+    channel = Channel(tmp_path / "channel")
+    channel.add("deep", run_exports={"weak": ["never"], "strong": ["never"]})
+    channel.add("library", depends=["deep"], run_exports={"weak": ["library >=1"], "weak_constrains": ["broken <3"]})
+    channel.add("tool", depends=["library"])
+    channel.add("quiet", run_exports={"weak": ["noise"]})
+    channel.index()
+    root = tmp_path / "ws"
+    # `library` is a direct dependency of the host environment, and one of a dependency in the build environment
+    pin = "${{ pin_compatible('deep', upper_bound='x') }}"
+    recipe(
+        root,
+        "mine",
+        build=["tool"],
+        host=["library", "quiet"],
+        run=[pin],
+        requirements={"ignore_run_exports": {"by_name": ["noise"]}},
+    )
+    manifest(root, [channel.url], '[dependencies]\nmine = { path = "mine" }\n')
+    variables = {"PIXI_CACHE_DIR": str(tmp_path / "cache")}
+    assert smelt(root, "lock", env=variables).returncode == 0
+    text = (root / "pixi.lock").read_text()
+    for right, wrong in (("library >=1", "library >=0"), ("broken <3", "broken <4"), ("deep >=1.0,<2.0a0", "deep >=1")):
+        assert text.count(f"\n  - {right}\n") == 1
+        (root / "pixi.lock").write_text(text.replace(f"\n  - {right}\n", f"\n  - {wrong}\n"))
+        done = smelt(root, "build", "--frozen", env=variables)
+        assert "metadata-mismatch" in done.stderr, done.stderr
+        assert f"{wrong} is locked, the package does not have it" in done.stderr
+        assert f"the package has {right}, it is not locked" in done.stderr
+    (root / "pixi.lock").write_text(text)
+    done = smelt(root, "install", "--frozen", env=variables)
+    assert done.returncode == 0, done.stderr

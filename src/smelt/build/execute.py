@@ -7,14 +7,13 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from smelt.build.cleanup import Cleanup
 from smelt.build.environment import output_folder
 from smelt.build.failure import build_error, metadata_error
-from smelt.build.foreign import tool_data
 from smelt.build.freeze import freeze
 from smelt.build.job import JobSpec, Placement
 from smelt.build.model import Artifact, BuildNode
@@ -182,7 +181,8 @@ class _Builder:
                 if stored is None and not again:
                     stored = self._fetched(node, cancellation)
                 if stored is None or again:
-                    artifact = self._build(node, stored, cancellation, started)
+                    with self._first_of_its_content(node, cancellation):
+                        artifact = self._build(node, stored, cancellation, started)
                     if self._shared is not None and not self._resumes(node):
                         _interruptible(functools.partial(self._shared.offer, node, artifact), cancellation)
                     return artifact
@@ -229,6 +229,20 @@ class _Builder:
             with hold_if_free(_lock_of(folder)) as free:
                 if free:
                     self._cleanup.discard(folder)
+
+    def _first_of_its_content(self, node: BuildNode, cancellation: Cancellation) -> AbstractContextManager[None]:
+        """Hold back builds that would have the same files: they are repacked from those of the first.
+
+        Taken after the lock of the build key and before that of the work folder, so nobody waits in a circle.
+        """
+        if not node.content or not self._repacks or node.variant.name in self._rebuild:
+            return nullcontext()
+        return self._store.building(
+            f"content-{node.content}",
+            node.label,
+            waiting=lambda message: self._reporter.waiting(node, message),
+            check=cancellation.check,
+        )
 
     def _build(self, node: BuildNode, stored: Artifact | None, cancellation: Cancellation, started: float) -> Artifact:
         self._reporter.started(node)
@@ -295,7 +309,7 @@ class _Builder:
             output=output,
             checkout=node.checkout.folder,
             package_cache=self._package_cache,
-            tool=tool_data(node.variant),
+            tool=_tool(node),
             home=around.home,
             sandboxed=around.sandboxed,
             visible=visible,
@@ -355,6 +369,14 @@ def _interruptible(work: Callable[[], object], cancellation: Cancellation) -> No
     cancellation.check()
     if failure:
         raise failure[0]
+
+
+def _tool(node: BuildNode) -> Mapping[str, Any] | None:
+    if node.variant.foreign is None:
+        return None
+    from smelt.build.foreign import tool_data
+
+    return tool_data(node.variant.foreign)
 
 
 @contextmanager

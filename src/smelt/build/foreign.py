@@ -18,7 +18,7 @@ from smelt.build.model import BuildNode
 from smelt.build.plain import mapping, texts
 from smelt.errors import BuildError
 from smelt.solve.records import from_repodata, to_rattler, to_repodata
-from smelt.source.model import ForeignBuild, RenderedVariant
+from smelt.source.model import ForeignBuild
 from smelt.source.protocol.client import BUILD, INITIALIZE, BackendProcess
 from smelt.source.protocol.outputs import initialize_params, write_manifest
 from smelt.source.protocol.tool import BackendTool
@@ -54,11 +54,9 @@ def _side(requirements: Iterable[object], records: Iterable[CondaRecord]) -> dic
     }
 
 
-def tool_data(variant: RenderedVariant) -> dict[str, Any] | None:
-    """The program as plain data for the worker; None for builds by rattler-build."""
-    if variant.foreign is None:
-        return None
-    tool = variant.foreign.tool
+def tool_data(foreign: ForeignBuild) -> dict[str, Any]:
+    """The program as plain data for the worker."""
+    tool = foreign.tool
     return {
         "name": tool.name,
         "version": tool.version,

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from smelt.build.environment import TEMPORARY
-from smelt.build.foreign import foreign_request
 from smelt.build.job import SOURCE_DATE_EPOCH, JobSpec, SourceFile
 from smelt.build.key import portable_recipe
 from smelt.build.model import BuildInput, BuildNode, SourceInput
 from smelt.build.plain import mapping, sequence, texts
-from smelt.build.requirement import pin_of
+from smelt.build.sides import Sides, described_requirements, exact_requirements, exporting, sides_of
 from smelt.errors import BuildError, NotSupportedError, SourceError
 from smelt.solve.records import to_repodata
+from smelt.source.model import Staging
 from smelt.source.requirement import needs_v3
 from smelt.source.tree import tree_digest
-from smelt.types import NOARCH, CondaRecord, spec_name
+from smelt.types import NOARCH, CondaRecord
 
 
 def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
     """The job that builds ``node``; ``built``: build key → record of the artifact, for its source inputs.
 
-    The recipe names every locked package of build and host exactly, holds the final dependencies, ignores all
-    run-exports (they are in the dependencies already) and has an explicit build string. For a source tree that may
-    change, the files are listed with their digests.
+    The recipe names every locked package of build and host exactly and has an explicit build string. Its run
+    requirements are those of the package: what rattler-build makes of them, of pins and of run-exports, is
+    compared with what is locked. For a source tree that may change, the files are listed with their digests.
 
     Raises BuildError (``input-not-built``, ``ambiguous-package``), SourceError (``source-changed``), and
     NotSupportedError for cross builds, build steps and sources outside the package.
@@ -42,6 +42,8 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
     host = [_record(item, built, node) for item in node.host_inputs]
     timestamp = int(variant.script_env.get("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH))
     if variant.foreign is not None:
+        from smelt.build.foreign import foreign_request
+
         return JobSpec(
             key=node.key,
             label=node.label,
@@ -59,8 +61,11 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
             timestamp=timestamp,
             compiles_python=variant.noarch is None,
             foreign=foreign_request(node, variant.foreign, build, host),
+            depends=node.metadata.depends,
+            constrains=node.metadata.constrains,
         )
-    recipe, uncompiled = _frozen_recipe(node, build, host, timestamp)
+    sides = sides_of(node.variant, build, host)
+    recipe, uncompiled = _frozen_recipe(node, sides, timestamp)
     return JobSpec(
         key=node.key,
         label=node.label,
@@ -73,12 +78,15 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
         revision3=_needs_revision3(node),
         recipe_folder=_recipe_folder(node),
         variant={key: value for key, value in variant.variant.items() if key != "target_platform"},
-        channels=pinned_channels((*build, *host)),
+        channels=pinned_channels((*build, *host), exporting=exporting(sides)),
         source=_source_files(node),
         timestamp=timestamp,
         compiles_python=_compiles_python(node),
         uncompiled=uncompiled,
         build_tree=variant.build_tree,
+        depends=node.metadata.depends,
+        constrains=node.metadata.constrains,
+        run_exports=node.metadata.run_exports.to_dict(),
     )
 
 
@@ -95,27 +103,20 @@ def _record(item: BuildInput, built: Mapping[str, CondaRecord], node: BuildNode)
     return record
 
 
-def _frozen_recipe(
-    node: BuildNode, build: Sequence[CondaRecord], host: Sequence[CondaRecord], timestamp: int
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _frozen_recipe(node: BuildNode, sides: Sides, timestamp: int) -> tuple[dict[str, Any], tuple[str, ...]]:
     recipe = dict(portable_recipe(node.variant, node.checkout))
-    _require_one_of_each(build, host, node)
-    metadata, staging = node.metadata, node.variant.staging
+    _require_one_of_each((*sides.build.records, *sides.host.records), node)
+    staging = node.variant.staging
     caches = sequence(recipe.pop("staging_caches", None))
     recipe.pop("inherits_from", None)
-    staged: dict[str, Any] | None = None
-    if staging is not None:
-        staged = _frozen_staging(mapping(caches[0]), node, timestamp, build, host)
-        build, host = _part(build, staging.own_build, staging.build), _part(host, staging.own_host, staging.host)
     requirements: dict[str, Any] = {
-        "build": [_exactly(record) for record in build],
-        "host": [_exactly(record) for record in host],
-        "run": list(metadata.depends),
-        "run_constraints": list(metadata.constrains),
-        "run_exports": {
-            key.replace("constrains", "constraints"): items for key, items in metadata.run_exports.to_dict().items()
+        "build": exact_requirements(sides.build, sides),
+        "host": exact_requirements(sides.host, sides),
+        **described_requirements(node, sides),
+        "ignore_run_exports": {
+            "by_name": list(node.variant.ignore_run_exports_by_name),
+            "from_package": list(node.variant.ignore_run_exports_from),
         },
-        "ignore_run_exports": {"from_package": sorted({record.name for record in (*build, *host)})},
     }
     extras = mapping(mapping(node.variant.recipe.get("requirements")).get("extras"))
     if extras:
@@ -138,23 +139,16 @@ def _frozen_recipe(
     if "source" in recipe:
         recipe["source"] = _frozen_sources(recipe["source"], node)
     if staging is not None:
+        staged = _frozen_staging(mapping(caches[0]), node, staging, sides, timestamp)
         top = {key: recipe.pop(key) for key in ("context", "extra") if key in recipe}
-        own = {**recipe, "inherit": {"from": staging.name, "run_exports": False}}
+        own = {**recipe, "inherit": {"from": staging.name, "run_exports": staging.inherits_exports}}
         recipe = {**top, "recipe": {"version": node.variant.version}, "outputs": [staged, own]}
     return recipe, uncompiled
 
 
 def _frozen_staging(
-    cache: Mapping[str, object],
-    node: BuildNode,
-    timestamp: int,
-    build: Sequence[CondaRecord],
-    host: Sequence[CondaRecord],
+    cache: Mapping[str, object], node: BuildNode, staging: Staging, sides: Sides, timestamp: int
 ) -> dict[str, Any]:
-    """The staging output with the packages that it is built with: of the locked ones, those that it reaches."""
-    staging = node.variant.staging
-    assert staging is not None
-    build, host = _part(build, staging.build, staging.own_build), _part(host, staging.host, staging.own_host)
     section: dict[str, Any] = {k: v for k, v in mapping(cache.get("build")).items() if k in ("script", "steps")}
     _freeze_environment(section, node, timestamp)
     # the frozen requirements name versions, so no variant counts as used
@@ -162,9 +156,12 @@ def _frozen_staging(
     staged: dict[str, Any] = {
         "staging": {"name": staging.name},
         "requirements": {
-            "build": [_exactly(record) for record in build],
-            "host": [_exactly(record) for record in host],
-            "ignore_run_exports": {"from_package": sorted({record.name for record in (*build, *host)})},
+            "build": exact_requirements(sides.staged_build, sides),
+            "host": exact_requirements(sides.staged_host, sides),
+            "ignore_run_exports": {
+                "by_name": list(staging.ignored_by_name),
+                "from_package": list(staging.ignored_from),
+            },
         },
         "build": section,
     }
@@ -173,33 +170,9 @@ def _frozen_staging(
     return staged
 
 
-def _part(records: Sequence[CondaRecord], mine: Iterable[object], others: Iterable[object]) -> list[CondaRecord]:
-    """Of the packages that were solved together for two environments, those of the one that requires ``mine``.
-
-    What neither reaches came with run-exports, and is in both.
-    """
-    reached, elsewhere = _reached(records, mine), _reached(records, others)
-    return [record for record in records if record.name in reached or record.name not in elsewhere]
-
-
-def _reached(records: Sequence[CondaRecord], requirements: Iterable[object]) -> set[str]:
-    known = {record.name: record for record in records}
-    waiting = [
-        spec_name(item) if isinstance(item, str) else str(pin_of(mapping(item))[1]["name"]).lower()
-        for item in requirements
-    ]
-    found: set[str] = set()
-    while waiting:
-        record = known.get(waiting.pop())
-        if record is not None and record.name not in found:
-            found.add(record.name)
-            waiting += [spec_name(spec) for spec in record.depends]
-    return found
-
-
-def _require_one_of_each(build: Sequence[CondaRecord], host: Sequence[CondaRecord], node: BuildNode) -> None:
+def _require_one_of_each(records: Iterable[CondaRecord], node: BuildNode) -> None:
     known: dict[tuple[str, str, str], CondaRecord] = {}
-    for record in (*build, *host):
+    for record in records:
         other = known.setdefault((record.name, record.version, record.build), record)
         if other.sha256 != record.sha256:
             raise BuildError(
@@ -208,10 +181,6 @@ def _require_one_of_each(build: Sequence[CondaRecord], host: Sequence[CondaRecor
                 notes=[other.url, record.url],
                 help="give one of them another version or build string",
             )
-
-
-def _exactly(record: CondaRecord) -> str:
-    return f"{record.name} =={record.version} {record.build}"
 
 
 def _freeze_environment(section: dict[str, Any], node: BuildNode, timestamp: int) -> None:
@@ -315,11 +284,14 @@ def _source_files(node: BuildNode) -> tuple[SourceFile, ...] | None:
     return tuple(SourceFile(path=file.path, kind=file.kind, sha256=file.sha256) for file in tree.files)
 
 
-def pinned_channels(records: Iterable[CondaRecord]) -> tuple[Mapping[str, Any], ...]:
+def pinned_channels(
+    records: Iterable[CondaRecord], *, exporting: Collection[str] = ()
+) -> tuple[Mapping[str, Any], ...]:
     """Channels that hold these records and nothing else, each as subdir → ``repodata.json`` (CEP 15).
 
-    ``info.base_url`` points to where the archives are. What a record says of virtual packages is left out: it was
-    checked when the environment was solved, for the machine it was solved for.
+    ``exporting``: addresses of the packages whose run-exports count; where they are not known here, the entry has
+    none, and the worker looks. ``info.base_url`` points to where the archives are. What a record says of virtual
+    packages is left out: it was checked when the environment was solved, for the machine it was solved for.
     """
     channels: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for record in records:
@@ -330,7 +302,10 @@ def pinned_channels(records: Iterable[CondaRecord]) -> tuple[Mapping[str, Any], 
         data = to_repodata(record)
         data["depends"] = [spec for spec in data["depends"] if not spec.startswith("__")]
         data["constrains"] = [spec for spec in data["constrains"] if not spec.startswith("__")]
-        data.setdefault("run_exports", {})
+        if record.url not in exporting:
+            data["run_exports"] = {}
+        elif record.run_exports is not None:
+            data["run_exports"] = record.run_exports.to_dict()
         kind = "packages" if record.file_name.endswith(".tar.bz2") else "packages.conda"
         section[kind][_canonical_file_name(record)] = data
     for channel in channels.values():

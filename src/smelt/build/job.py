@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,7 +34,7 @@ class JobSpec:
     ``compiles_python``: whether modules are compiled to bytecode (a package for one version of Python), but those
     that match ``uncompiled`` (globs). ``foreign``: a program builds it, see ``smelt.build.foreign``; then ``recipe``
     and ``channels`` are empty. ``build_tree``: the folder, relative to the source, that can be kept (see
-    ``smelt.build.tree``).
+    ``smelt.build.tree``). ``depends``, ``constrains``, ``run_exports``: what is locked of the package's description.
     """
 
     key: str
@@ -55,6 +55,9 @@ class JobSpec:
     uncompiled: tuple[str, ...] = ()
     foreign: Mapping[str, Any] | None = None
     build_tree: str | None = None
+    depends: tuple[str, ...] = ()
+    constrains: tuple[str, ...] = ()
+    run_exports: Mapping[str, Sequence[str]] = field(default_factory=dict[str, "Sequence[str]"])
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -69,7 +72,8 @@ class JobSpec:
         source = fields["source"]
         fields["source"] = None if source is None else tuple(SourceFile(**file) for file in source)
         fields["channels"] = tuple(fields["channels"])
-        fields["uncompiled"] = tuple(fields["uncompiled"])
+        for key in ("uncompiled", "depends", "constrains"):
+            fields[key] = tuple(fields[key])
         return cls(**fields)
 
 

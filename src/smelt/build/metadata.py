@@ -53,8 +53,8 @@ def finalize(
     staging = variant.staging
     own_build = staging.own_build if staging is not None else variant.build_requirements
     own_host = staging.own_host if staging is not None else variant.host_requirements
-    from_build = {} if merged else _exports(build, _names(own_build), variant)
-    from_host = _exports(host, _names(own_host), variant)
+    from_build = {} if merged else _exports(build, names_of(own_build), variant)
+    from_host = _exports(host, names_of(own_host), variant)
     by_name, from_packages = _ignored(variant)
 
     def exported(exports: Mapping[str, RunExports], kind: str) -> list[str]:
@@ -68,8 +68,8 @@ def finalize(
 
     if staging is not None and staging.inherits_exports:
         # of what a staging output is built with, only the dependencies reach those that inherit it
-        staged_build = _exports(build, _names(staging.build) - {*staging.ignored_from}, variant)
-        staged_host = _exports(host, _names(staging.host) - {*staging.ignored_from}, variant)
+        staged_build = _exports(build, names_of(staging.build) - {*staging.ignored_from}, variant)
+        staged_host = _exports(host, names_of(staging.host) - {*staging.ignored_from}, variant)
         inherited = exported(staged_host, "noarch")
         if variant.subdir != NOARCH:
             inherited = [
@@ -112,7 +112,7 @@ def exports_to_host(variant: RenderedVariant, build: Sequence[CondaRecord]) -> t
     found = [
         canonical(spec)
         for items, names, packages in sides
-        for _, exports in sorted(_exports(build, _names(items) - packages, variant).items())
+        for _, exports in sorted(_exports(build, names_of(items) - packages, variant).items())
         for spec in exports.strong
         if spec_name(spec) not in names
     ]
@@ -142,7 +142,8 @@ def _resolve(item: _Item, variant: RenderedVariant, available: Mapping[str, Cond
     return apply_pin(arguments, record.version, record.build)
 
 
-def _names(requirements: Iterable[_Item]) -> frozenset[str]:
+def names_of(requirements: Iterable[_Item]) -> frozenset[str]:
+    """The names of the packages that are required."""
     return frozenset(
         spec_name(item) if isinstance(item, str) else str(pin_of(item)[1]["name"]).lower() for item in requirements
     )
@@ -181,10 +182,10 @@ def _variant_constraints(
     variant: RenderedVariant, host: Iterable[CondaRecord], depends: Sequence[str], constrains: Sequence[str]
 ) -> list[str]:
     said = {spec_name(spec) for spec in (*depends, *constrains)}
-    keys = {_folded(key): value for key, value in variant.variant.items()}
+    keys = {folded(key): value for key, value in variant.variant.items()}
     found: list[str] = []
     for record in sorted(host, key=lambda record: record.name):
-        value = keys.get(_folded(record.name))
+        value = keys.get(folded(record.name))
         exports = record.run_exports.to_dict() if record.run_exports is not None else {}
         if value is None or exports or record.name in said:
             continue
@@ -202,7 +203,8 @@ def variant_spec(name: str, value: str) -> str:
     return canonical(f"{name} ={value}" if plain else f"{name} {value}")
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name as keys of variants and names of packages are compared."""
     return name.lower().replace("-", "_").replace(".", "_")
 
 

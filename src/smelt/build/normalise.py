@@ -20,6 +20,7 @@ from smelt.archive import CondaArchive, Member, read_conda, write_conda
 from smelt.build.binary import is_mach_o, without_traces
 from smelt.build.bytecode import is_bytecode
 from smelt.build.environment import PathSubstitute
+from smelt.build.requirement import canonical
 from smelt.errors import BuildError
 
 CompileModules = Callable[[Sequence[Member], frozenset[str]], Sequence[Member]]
@@ -32,7 +33,7 @@ class NormalRequest:
 
     ``paths``: what stands for paths of this machine, replaced in this order.
     ``timestamp``: seconds since the epoch. ``compile_modules``: None where there is to be no bytecode. ``inspect`` is
-    shown the files as they will be.
+    shown the files as they will be. ``depends`` and ``constrains``: what is locked, for the order of it.
     """
 
     archive: Path
@@ -41,6 +42,8 @@ class NormalRequest:
     timestamp: int
     compile_modules: CompileModules | None = None
     inspect: Callable[[Sequence[Member]], None] | None = None
+    depends: tuple[str, ...] = ()
+    constrains: tuple[str, ...] = ()
 
 
 def normalise(request: NormalRequest) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -49,7 +52,8 @@ def normalise(request: NormalRequest) -> tuple[Mapping[str, Any], Mapping[str, A
     - paths of the build are replaced by fixed ones, in binary files of the same length;
     - times in gzip and ar headers, and build-ids, are fixed; bytecode is compiled anew;
     - ``direct_url.json`` goes; hashes and sizes in ``RECORD`` and ``paths.json`` are those of what is there;
-    - ``index.json`` has the fixed time, ``about.json`` no channels; members are sorted, modes 0644 or 0755.
+    - ``index.json`` has the fixed time and requirements in the order of the lock, ``about.json`` no channels; members
+      are sorted, modes 0644 or 0755.
 
     Raises ArchiveError, BuildError (``metadata-broken``), OSError.
     """
@@ -69,7 +73,7 @@ def normalise(request: NormalRequest) -> tuple[Mapping[str, Any], Mapping[str, A
     noarch = json_of(info, "info/index.json").get("noarch") == "python"
     for name in [name for name in files if name.endswith(".dist-info/RECORD")]:
         files[name] = files[name].with_data(_record(files[name].data, name, files, noarch=noarch))
-    index = _index(json_of(info, "info/index.json"), request.timestamp)
+    index = _index(json_of(info, "info/index.json"), request)
     about = json_of(info, "info/about.json")
     about.pop("channels", None)
     info["info/index.json"] = info["info/index.json"].with_data(_dump(index))
@@ -146,8 +150,17 @@ def _dump(data: Mapping[str, Any]) -> bytes:
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _index(index: dict[str, Any], timestamp: int) -> dict[str, Any]:
-    return {**index, "timestamp": timestamp * 1000}
+def _index(index: dict[str, Any], request: NormalRequest) -> dict[str, Any]:
+    ordered = {"depends": request.depends, "constrains": request.constrains}
+    described = {key: _in_order(index[key], locked) for key, locked in ordered.items() if index.get(key)}
+    return {**index, **described, "timestamp": request.timestamp * 1000}
+
+
+def _in_order(found: Sequence[str], locked: Sequence[str]) -> list[str]:
+    """``found`` in the order of ``locked``: what comes from run-exports has none. What is not locked comes last."""
+    places = {canonical(text): place for place, text in enumerate(locked)}
+    unique = {canonical(text): text for text in found}
+    return [unique[text] for text in sorted(unique, key=lambda text: (places.get(text, len(places)), text))]
 
 
 def path_entries(info: Mapping[str, Member], paths: Sequence[PathSubstitute]) -> dict[str, dict[str, Any]]:

@@ -33,7 +33,15 @@ def description_job(spec: JobSpec) -> JobSpec:
         build["python"] = python
     build["script"] = {"content": "echo the files are those of another build"}
     recipe["build"] = build
-    recipe["requirements"] = {**mapping(recipe.get("requirements")), "build": [], "host": []}
+    # what they say is known, and without the packages it could not be found
+    recipe["requirements"] = {
+        **mapping(recipe.get("requirements")),
+        "build": [],
+        "host": [],
+        "run": list(spec.depends),
+        "run_constraints": list(spec.constrains),
+        "run_exports": {key.replace("constrains", "constraints"): list(v) for key, v in spec.run_exports.items()},
+    }
     recipe["about"] = {key: value for key, value in mapping(recipe.get("about")).items() if key != "license_file"}
     return replace(spec, recipe=recipe, channels=(), source=(), recipe_folder=None, compiles_python=False)
 

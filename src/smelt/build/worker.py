@@ -124,7 +124,7 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
         archive = build_by_backend(spec, placement, source, events.line)
         _check_shared_files((build_prefix(output, spec.name), prefix), started)
         return _normalise(spec, placement, archive, target, prefix, events)
-    channels = _write_channels(spec, folder / "channels")
+    channels = _write_channels(spec, folder / "channels", placement.package_cache)
     recipe = _with_folders(spec.recipe, {"@source@": str(source), "@output@": str(output)})
     recipe_folder = source / spec.recipe_folder if spec.recipe_folder is not None else output / "recipe"
     recipe_folder.mkdir(parents=True, exist_ok=True)
@@ -208,11 +208,22 @@ def _stage_source(spec: JobSpec, placement: Placement, target: Path) -> None:
     os.utime(target, times)
 
 
-def _write_channels(spec: JobSpec, folder: Path) -> list[str]:
+def _write_channels(spec: JobSpec, folder: Path, cache: Path) -> list[str]:
+    """The pinned channels as folders.
+
+    A lock does not hold run-exports: those that count and are not known are read from the unpacked packages, or else
+    rattler-build would ask the channel for them.
+    """
     urls: list[str] = []
     for index, subdirs in enumerate(spec.channels):
         channel = folder / f"c{index}"
         for subdir, repodata in subdirs.items():
+            for kind in ("packages", "packages.conda"):
+                for entry in repodata[kind].values():
+                    unpacked = cache / "pkgs" / f"{entry['name']}-{entry['version']}-{entry['build']}"
+                    if "run_exports" not in entry and (unpacked / "info" / "index.json").is_file():
+                        exports = unpacked / "info" / "run_exports.json"
+                        entry["run_exports"] = json.loads(exports.read_text("utf-8")) if exports.is_file() else {}
             (channel / subdir).mkdir(parents=True)
             (channel / subdir / "repodata.json").write_text(json.dumps(repodata), encoding="utf-8")
         urls.append(channel.as_uri())
@@ -320,6 +331,8 @@ def _normalise(
             target=target,
             paths=canonical_paths(output, prefix),
             timestamp=spec.timestamp,
+            depends=spec.depends,
+            constrains=spec.constrains,
             compile_modules=compile_modules if spec.compiles_python and interpreter.is_file() else None,
             inspect=inspect,
         )

@@ -14,7 +14,7 @@ from smelt.errors import SourceError
 from smelt.lock.model import BuildSource, Lock, Reference, SourcePackage
 from smelt.manifest.document import read_document
 from smelt.resolve.model import Context, SourceRequirement
-from smelt.resolve.pins import SourcePins, inner_location, location_text
+from smelt.resolve.pins import SourcePins, address_text, inner_location, location_text
 from smelt.source import stats
 from smelt.source.backends.registry import NATIVE, plugin_file
 from smelt.source.fetch import checkout, pin
@@ -182,7 +182,7 @@ class PackageLoader:
             pinned, code = self._code_in(requirement, package, at, text)
         elif location.pypi is not None:
             pinned, code = self._code(requirement.name, package, package.source or location, str(location))
-            text = pinned.url or str(location)
+            text = address_text(pinned.url) if pinned.url is not None else str(location)
             pinned = None
         else:
             assert requirement.folder is not None

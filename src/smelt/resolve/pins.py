@@ -50,7 +50,7 @@ class SourcePins:
             if own.pypi is None or own.source_digest is None or not isinstance(package, SourcePackage):
                 continue
             if package.source is None and package.name not in unlock:
-                pin = BuildSource(url=package.location, sha256=own.source_digest)
+                pin = BuildSource(url=package.location.removeprefix(_ARCHIVE), sha256=own.source_digest)
                 pins._code[package.name, f"pypi:{own.pypi}"] = pin
         return pins
 
@@ -97,9 +97,12 @@ def location_text(location: SourceLocation, pinned: BuildSource) -> str:
         query = "&".join(f"{key}={_encoded(value)}" for key, value in values.items())
         return f"{address}?{query}#{fragment}" if query else f"{address}#{fragment}"
     inner = f"&subdirectory={_encoded(pinned.subdir)}" if pinned.subdir is not None else ""
-    address = pinned.url or ""
-    prefix = _ARCHIVE if address.startswith("file:") else ""
-    return f"{prefix}{address}#sha256={pinned.sha256}{inner}"
+    return f"{address_text(pinned.url or '')}#sha256={pinned.sha256}{inner}"
+
+
+def address_text(url: str) -> str:
+    """How the lock writes that a package is the archive at ``url``."""
+    return f"{_ARCHIVE}{url}" if url.startswith("file:") else url
 
 
 def inner_location(outer: SourceLocation, inner: SourceLocation, name: str) -> SourceLocation:

@@ -22,7 +22,6 @@ from smelt.source.engine import RecipeInput, RecipeOutput, condition_problem, en
 from smelt.source.model import RenderedVariant, RenderRequest, Staging
 from smelt.source.pins import subpackage_text
 from smelt.source.profile import with_profile
-from smelt.source.protocol.outputs import render_foreign
 from smelt.source.requirement import apply_variant, is_template, requirement_name
 from smelt.source.script import with_explicit_script
 from smelt.source.variants import PROFILE_KEY, merge_variants
@@ -41,6 +40,8 @@ def render(request: RenderRequest) -> tuple[RenderedVariant, ...]:
     """
     backend = backend_of(request.package)
     if backend is None:
+        from smelt.source.protocol.outputs import render_foreign
+
         return render_foreign(request)
     recipe = _recipe(backend, request)
     profile = request.profile.name if request.profile is not None else None

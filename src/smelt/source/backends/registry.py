@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import EntryPoint
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from smelt.errors import Label, SourceError
 from smelt.source.backends.interface import Backend
 from smelt.source.protocol.tool import override_of
 from smelt.workspace.package import Package
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 NATIVE = ("pixi-build-cmake", "pixi-build-python", "pixi-build-rattler-build", "pixi-build-rust")
 """Backends that are part of smelt: nothing is downloaded or started for them."""

@@ -6,7 +6,6 @@ How its environment is solved and installed is not known here: whoever renders p
 from __future__ import annotations
 
 import os
-import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,5 +86,7 @@ def override_of(name: str, variables: Mapping[str, str] | None = None) -> str | 
 
 
 def _is_smelt(command: str) -> bool:
+    import sysconfig
+
     own = Path(sysconfig.get_path("scripts")) / ("smelt.exe" if os.name == "nt" else "smelt")
     return Path(command).is_absolute() and Path(command).resolve() == own.resolve()
