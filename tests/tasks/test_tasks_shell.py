@@ -347,13 +347,51 @@ def test_variables_are_found_along_path_only(tmp_path: Path) -> None:
 def test_single_quotes_keep_everything(text: str) -> None:
     from smelt.tasks.command import single_quoted
     from smelt.tasks.shell.expand import expand_words
-    from smelt.tasks.shell.static import final_command
+    from smelt.tasks.shell.static import known_commands
 
     script = parse(f"prog {single_quoted(text)} end")
-    final = final_command(script, State.start({}, os.getcwd()))  # noqa: PTH109
-    assert final is not None
+    known = known_commands(script, State.start({}, os.getcwd()))  # noqa: PTH109
+    assert known is not None
+    [final] = known
     assert final.argv == ("prog", text, "end")
     assert expand_words is not None
+
+
+STATIC: dict[str, list[tuple[list[str], str, int, str | None]] | None] = {
+    "a b": [(["a", "b"], "", 0, None)],
+    "V=1 a && b $V": [(["a"], "", 0, "1"), (["b"], "", 0, None)],
+    "export V=1 && a && echo $V && unset V && b": [(["a"], "", 0, "1"), ([], "1\n", 0, "1"), (["b"], "", 0, None)],
+    "V=2; a $V": [(["a", "2"], "", 0, None)],
+    "echo x; a": [([], "x\n", 0, None), (["a"], "", 0, None)],
+    "a && false": [(["a"], "", 0, None), ([], "", 1, None)],
+    "a && export V=1": [(["a"], "", 0, None)],
+    "true && true": [([], "", 0, None), ([], "", 0, None)],
+    "a; b": None,
+    "a || b": None,
+    "false && a": None,
+    "a && b || c": None,
+    "a && b; c": None,
+    "a | b": None,
+    "a > f && b": None,
+    "a && b *": None,
+    "a && echo $?": None,
+    "a && $(b)": None,
+    "a && cd x && b": None,
+    "a & b": None,
+    "! a && b": None,
+    "(a) && b": None,
+    "V=1": None,
+    "export PWD=/ && a": None,
+}
+
+
+@pytest.mark.parametrize("text", STATIC)
+def test_what_is_known_without_running_anything(text: str) -> None:
+    from smelt.tasks.shell.static import known_commands
+
+    known = known_commands(parse(text), State.start({}, os.getcwd()))  # noqa: PTH109
+    found = known and [(list(e.argv), e.output.decode(), e.code, e.environment.get("V")) for e in known]
+    assert found == STATIC[text]
 
 
 @given(st.text(max_size=60))

@@ -29,7 +29,11 @@ args = { cmd = "show-env {{ x }} $MINE 'a b'", args = [{ arg = "x", default = "1
 echo = "echo $OUTER"
 yes = "true"
 no = { cmd = "false", depends-on = ["echo"] }
-chain = "true && false"
+chain = "write-file one $OUTER && MINE=2 write-file two && echo between && export MINE=3 && show-env"
+broken-chain = "write-file one && fail-with 9 && show-env"
+ends-badly = "true && false"
+either = "fail-with 1 || show-env"
+one-by-one = "write-file one; show-env"
 cached = { cmd = "show-env", inputs = ["pixi.toml"] }
 first = { cmd = "write-file first $MINE", env = { MINE = "1" } }
 second = { cmd = "write-file second $MINE", env = { MINE = "2" }, cwd = "sub", clean-env = true }
@@ -173,6 +177,9 @@ def place(tmp_path: Path) -> Place:
         ("no",),
         ("two",),
         ("stops",),
+        ("chain",),
+        ("broken-chain",),
+        ("ends-badly",),
         ("--skip-deps", "two"),
         ("-x", "show-env"),
         ("--clean-env", "-e", "default", "--frozen", "show"),
@@ -188,14 +195,14 @@ def test_the_same_as_the_full_way(argv: tuple[str, ...], place: Place) -> None:
     assert "full" not in again.stderr
     assert again.stderr == full.stderr.removeprefix("full, recorded\n")
     assert (again.returncode, again.stdout) == (full.returncode, full.stdout)
-    if "show-env" in full.stderr:
+    if "show-env" in full.stderr and full.returncode == 0:
         words, cwd, environment = json.loads(again.stdout.splitlines()[-1])
         assert environment["INIT_CWD"] == str(place.root)
         assert environment["PWD"] == cwd
         assert isinstance(words, list)
 
 
-@pytest.mark.parametrize("task", ["chain", "cached", "columns", "missing", "judged-later"])
+@pytest.mark.parametrize("task", ["either", "one-by-one", "cached", "columns", "missing", "judged-later"])
 def test_what_has_to_be_run_is_not_recorded(task: str, place: Place) -> None:
     assert place.run("run", task).stderr.startswith("full\n")
     assert place.records() == []
@@ -232,6 +239,31 @@ def test_processes_run_one_after_the_other(place: Place) -> None:
     done = place.run("run", "stops")
     assert "full" not in done.stderr
     assert (done.returncode, done.stdout) == (7, "")
+
+
+@pytest.mark.parametrize("task", ["show", "two", "chain", "makes"])
+def test_nothing_is_imported(task: str, place: Place) -> None:
+    """Beside what Python itself loads: the warm path, ``marshal``, and what every start of smelt goes through."""
+    _with_inputs(place)
+    for _ in range(2):
+        place.run("run", task)
+        place.age()
+    place.run("run", task)
+    names = [
+        {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+        for done in (
+            subprocess.run(
+                [sys.executable, "-X", "importtime", "-c", code, "run", task],
+                capture_output=True,
+                text=True,
+                cwd=place.root,
+                env=place.outer,
+                check=False,
+            )
+            for code in ("pass", ENTRY.format(full=str(place.full)))
+        )
+    ]
+    assert names[1] - names[0] <= {"smelt", "smelt.tasks", "smelt.tasks.warm", "marshal"}
 
 
 SKIPPED = ["makes", "all-made"]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from smelt.install.state import conda_meta, marker_path, record_files
+from smelt.install.state import conda_meta, marker_path, read_state, record_files
 
 FORMAT = 1
 
@@ -23,26 +24,58 @@ def contents_path(state_folder: Path, environment: str) -> Path:
 
 
 def is_whole(prefix: Path, environment: str, state_folder: Path) -> bool:
-    """Whether every file is there with the size and time it had; False where that is not known."""
+    """Whether every file is there as it was when it was last looked at.
+
+    Where nobody has looked since the last installation, the packages' own records are asked, and the answer is written
+    down. Says nothing of what is to be installed (``smelt.install.state.is_current`` does).
+    """
     try:
-        data: object = json.loads(contents_path(state_folder, environment).read_bytes())
-        if not isinstance(data, dict):
-            return False
-        values = cast("dict[str, object]", data)
-        if values.get("format") != FORMAT or values.get("marker") != _marker(prefix):
-            return False
+        marker = _marker(prefix)
+        known = _read(contents_path(state_folder, environment))
+        if known is None or known.get("marker") != marker:
+            return _look(prefix, environment, state_folder, marker)
         root = str(prefix)
-        for path, stamp in cast("dict[str, list[int] | None]", values["files"]).items():
+        for path, stamp in cast("dict[str, list[int] | None]", known["files"]).items():
             found = os.lstat(f"{root}/{path}")
             if stamp is not None and stamp != [found.st_size, found.st_mtime_ns]:
                 return False
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return False
     return True
 
 
-def remember(prefix: Path, environment: str, state_folder: Path) -> None:
-    """Write down how the files of ``prefix`` are now, all of which were found to be right. Raises OSError."""
+def _read(path: Path) -> dict[str, object] | None:
+    try:
+        data: object = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    values = cast("dict[str, object]", data) if isinstance(data, dict) else {}
+    return values if values.get("format") == FORMAT else None
+
+
+def _look(prefix: Path, environment: str, state_folder: Path, marker: list[int]) -> bool:
+    from smelt.install.pypi_prefix import damage, installed_distributions
+    from smelt.install.verify import verify
+
+    since = marker_path(prefix).stat().st_ctime_ns
+    state = read_state(prefix)
+    if state is None or verify(prefix, content=False, since=since):
+        return False
+    ours = [each for each in installed_distributions(prefix) if each.is_ours]
+    if sorted(each.name for each in ours) != sorted(state.pypi):
+        return False
+    if any(damage(each, content=False, since=since) is not None for each in ours):
+        return False
+    with suppress(OSError):  # a workspace may lie where nothing can be written
+        remember(prefix, environment, state_folder, marker)
+    return _marker(prefix) == marker
+
+
+def remember(prefix: Path, environment: str, state_folder: Path, marker: list[int] | None = None) -> None:
+    """Write down how the files of ``prefix`` are now, all of which were found to be right. Raises OSError.
+
+    ``marker``: the prefix's when that began; None where nobody else can change it.
+    """
     from smelt.fs import write_text
 
     root = str(prefix)
@@ -51,7 +84,7 @@ def remember(prefix: Path, environment: str, state_folder: Path) -> None:
         found = os.lstat(f"{root}/{path}")
         # Python writes bytecode anew when it wants to
         files[path] = None if path.endswith(".pyc") else [found.st_size, found.st_mtime_ns]
-    data = {"format": FORMAT, "marker": _marker(prefix), "files": files}
+    data = {"format": FORMAT, "marker": marker or _marker(prefix), "files": files}
     write_text(contents_path(state_folder, environment), json.dumps(data, separators=(",", ":")), durable=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from smelt.tasks.cache import TaskCache
 from smelt.tasks.model import TaskPlan
 from smelt.tasks.run import start_state
 from smelt.tasks.shell.parser import parse
-from smelt.tasks.shell.static import FinalCommand, final_command
+from smelt.tasks.shell.static import KnownCommand, known_commands
 from smelt.workspace.model import Workspace
 
 _MOST_RECORDS = 256
@@ -49,7 +49,7 @@ def write_warm_record(
 
     ``cache``: as for ``run_plan``; a task that it would skip is skipped by the warm path.
 
-    Nothing is written for what only running it can tell: a script that is more than one command, a task that has to
+    Nothing is written for what only running it can tell (``smelt.tasks.shell.static``): a task that has to
     run for its inputs and outputs, or is to be judged after another has run, a command that is read through
     ``#!/usr/bin/env``; nor while a file is so new that its stats do not tell whether it changed since. Raises
     nothing of its own: what is wrong with a task, ``run_plan`` explains.
@@ -60,25 +60,25 @@ def write_warm_record(
     if "PIXI_PROJECT_MANIFEST" in outer and "PIXI_IN_SHELL" in outer:
         return False
     resting = dict(files)
-    commands: list[FinalCommand | None] = []
+    commands: list[tuple[KnownCommand, ...] | None] = []
     for task in plan.tasks:
         if task.cached:
             found = cache.evidence(task) if cache is not None else None
-            if found is None or any(command is not None and command.argv for command in commands):
+            if found is None or any(each.argv for known in commands for each in known or ()):
                 return False
             resting |= found
             commands.append(None)
             continue
         source = clean_environments if task.clean_env and clean_environments is not None else environments
         try:
-            command = final_command(parse(task.script), start_state(task, source[task.environment], init_cwd))
+            known = known_commands(parse(task.script), start_state(task, source[task.environment], init_cwd))
         except TaskError:
             return False  # `run_plan` explains it
-        if command is None or command.reads & warm.VOLATILE - {"PWD"}:
+        if known is None or any(each.reads & warm.VOLATILE - {"PWD"} for each in known):
             return False
-        if command.argv and not _plain_program(command):
+        if not all(_plain_program(each) for each in known if each.argv):
             return False
-        commands.append(command)
+        commands.append(known)
     all_files = _files(workspace, init_cwd, resting)
     if all_files is None or not _trustworthy(all_files, workspace, started):
         return False
@@ -88,10 +88,9 @@ def write_warm_record(
     kept = {name: value for name, value in outer.items() if name not in warm.VOLATILE}
     cwd = os.fspath(init_cwd)
     every = "--clean-env" in parsed[1].split()
-    steps = tuple(
-        _step(plan, index, command, {} if every or plan.tasks[index].clean_env else outer)
-        for index, command in enumerate(commands)
-    )
+    steps: list[_Step] = []
+    for index, known in enumerate(commands):
+        steps += _steps(plan, index, known, {} if every or plan.tasks[index].clean_env else outer)
     wanted = warm.key(parsed, cwd)
     record = (
         warm.identity(),
@@ -100,7 +99,7 @@ def write_warm_record(
         all_files,
         indexes,
         kept,
-        steps,
+        tuple(steps),
     )
     path = Path(warm.record_path(os.fspath(workspace.root), wanted))
     with suppress(OSError, ValueError):
@@ -110,28 +109,34 @@ def write_warm_record(
     return False
 
 
-def _step(
-    plan: TaskPlan, index: int, command: FinalCommand | None, before: Mapping[str, str]
-) -> tuple[str, str, bytes, int, tuple[object, ...]]:
-    """What is said, what is printed, the exit code, and the process (nothing where none is started).
+_Step = tuple[str, str, bytes, int, tuple[object, ...]]
+"""What is said (without and with colours) and printed, the exit code, and the process: empty where none is started."""
 
-    ``before``: the variables that the process starts from; empty for one with a clean environment.
+
+def _steps(
+    plan: TaskPlan, index: int, known: tuple[KnownCommand, ...] | None, before: Mapping[str, str]
+) -> Iterator[_Step]:
+    """The steps of one task, which is skipped where ``known`` is None.
+
+    ``before``: the variables that its processes start from; empty for a clean environment.
     """
     plain, colored = (_announced(plan, index, color=color) for color in (False, True))
-    if command is None:
+    if known is None:
         said = skipped(plan.tasks[index]) + "\n"
-        return plain + said, colored + said, b"", 0, ()
-    if not command.argv:
-        return plain, colored, command.output, command.code, ()
-    final = command.environment
-    process = (
-        not before,
-        {name: value for name, value in final.items() if before.get(name) != value or name == "PWD"},
-        tuple(name for name in before if name not in final),
-        list(command.argv),
-        command.cwd,
-    )
-    return plain, colored, command.output, command.code, process
+        yield plain + said, colored + said, b"", 0, ()
+    for command in known or ():
+        process: tuple[object, ...] = ()
+        if command.argv:
+            final = command.environment
+            process = (
+                not before,
+                {name: value for name, value in final.items() if before.get(name) != value or name == "PWD"},
+                tuple(name for name in before if name not in final),
+                list(command.argv),
+                command.cwd,
+            )
+        yield plain, colored, command.output, command.code, process
+        plain = colored = ""
 
 
 def _announced(plan: TaskPlan, index: int, *, color: bool) -> str:
@@ -190,7 +195,7 @@ def _indexes(trees: Iterable[str]) -> tuple[tuple[str, str], ...] | None:
     return tuple(found)
 
 
-def _plain_program(command: FinalCommand) -> bool:
+def _plain_program(command: KnownCommand) -> bool:
     """Whether the kernel starts the program as the task shell would."""
     program = warm.which(command.argv[0], command.cwd, command.environment.get("PATH", ""))
     if not program:
