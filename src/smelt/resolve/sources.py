@@ -108,8 +108,11 @@ class LockedSources:
                     continue
                 digests[package.identifier] = today.variant.metadata_digest
                 records[package.identifier] = _record(today)
-                if package.identifier not in self._lock.sources:
+                own = self._lock.sources.get(package.identifier)
+                if own is None:
                     unrecorded[package.identifier] = today
+                elif (own.variant_constraints is None) != self._workspace.variant_constraints:
+                    others[package.identifier] = "the setting `variant-constraints` is another one"
         differences = {
             identifier: difference(today.locked, today.variant, self._lock.packages, records, matches)
             for identifier, today in unrecorded.items()
