@@ -47,6 +47,7 @@ class Channel:
         constrains: Sequence[str] = (),
         files: Mapping[str, str] | None = None,
         run_exports: Mapping[str, Sequence[str]] | None = None,
+        extra_depends: Mapping[str, Sequence[str]] | None = None,
         subdir: str = "noarch",
     ) -> Path:
         """A package that holds ``share/<name>.txt`` (or ``files``; those in ``bin`` can be run)."""
@@ -64,6 +65,8 @@ class Channel:
             "constrains": list(constrains),
             "timestamp": 1_700_000_000_000,
         }
+        if extra_depends:
+            index["extra_depends"] = {key: list(value) for key, value in extra_depends.items()}
         if subdir == "noarch":
             index["noarch"] = "generic"
         info = {

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from smelt.config.network import Network
 from smelt.lock.matching import Matching
 from smelt.lock.platforms import align
 from smelt.lock.reader import read
 from smelt.lock.satisfiability import Checks, check, check_target
+from smelt.resolve.check import check as check_all
+from smelt.resolve.packages import PackageLoader
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.matching import RattlerMatcher
 from smelt.workspace.load import load_workspace
@@ -102,3 +105,13 @@ def test_rattler_is_hardly_asked(corpus: Path, name: str) -> None:
         if not effective.pypi_dependencies:
             assert check_target(effective, lock, shared, matching=matching) is None
     assert len(asked) < 100
+
+
+def test_a_group_of_extra_dependencies_that_was_added(corpus: Path) -> None:
+    """Told by the definition: the backend that it names exists in the reference's own tests only."""
+    folder = corpus / "conformance" / "prefix-dev__pixi" / "tests" / "data" / NEEDS_RENDERING
+    workspace = load_workspace(folder / "pixi.toml")
+    lock = align(read(folder / "pixi.lock"), workspace)
+    (found,) = check_all(workspace, lock, PackageLoader(workspace, lock, network=Network(offline=True)))
+    assert (found.code, found.platform) == ("source-changed", "win-64")
+    assert "extra group 'test' now requires `extra-pkg >=1`" in found.reason

@@ -32,8 +32,11 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Channel:
             depends = [f"{BINARIES[index - 1]} >=1"] if index else []
             if name == "delta" and version == "3.0":
                 depends = ["alpha <2"]
+            if name == "gamma":
+                depends.append('delta[when="alpha >=3"]')
+            extras = {"more": ["delta >=2"], "less": ["beta <3"]} if name == "alpha" else None
             exports = {"weak": [f"{name} >={version}"]} if name == "beta" else None
-            channel.add(name, version, depends=depends, run_exports=exports)
+            channel.add(name, version, depends=depends, run_exports=exports, extra_depends=extras)
     return channel.index()
 
 
@@ -43,6 +46,10 @@ def workspaces(draw: st.DrawFn) -> Callable[[Path, str], None]:
     spec = st.sampled_from(SPECS)
     binary = st.dictionaries(st.sampled_from(BINARIES), spec, max_size=2)
     features = {name: draw(binary) for name in ("", "x", "y")}
+    extras = {name: draw(st.sets(st.sampled_from(("more", "less")))) for name in features}
+    constraints = {name: draw(st.dictionaries(st.sampled_from(BINARIES), spec, max_size=1)) for name in features}
+    strategies = {name: draw(st.sampled_from(("", "", "lowest", "lowest-direct"))) for name in ("x", "y")}
+    binding = draw(st.booleans())
     used = {name: draw(st.sets(st.sampled_from(SOURCES), max_size=2)) for name in features}
     environments = draw(
         st.lists(
@@ -81,8 +88,14 @@ def workspaces(draw: st.DrawFn) -> Callable[[Path, str], None]:
             lines += [f"{key} = {list(values)}" for key, values in variants.items()]
         for name, requirements in features.items():
             lines.append(f"[feature.{name}.dependencies]" if name else "[dependencies]")
-            lines += [f'{each} = "{text}"' for each, text in requirements.items()]
+            for each, text in requirements.items():
+                groups = f", extras = {sorted(extras[name])}" if each == "alpha" else ""
+                lines.append(f'{each} = {{ version = "{text}"{groups} }}')
             lines += [f'{each} = {{ path = "{each}" }}' for each in sorted(used[name])]
+            lines.append(f"[feature.{name}.constraints]" if name else "[constraints]")
+            lines += [f'{each} = "{text}"' for each, text in constraints[name].items()]
+        for name, strategy in strategies.items():
+            lines += [f"[feature.{name}]", f'solve-strategy = "{strategy}"'] if strategy else []
         lines.append("[environments]")
         if group:
             lines.append('default = { solve-group = "g" }')
@@ -90,6 +103,8 @@ def workspaces(draw: st.DrawFn) -> Callable[[Path, str], None]:
             together = ', solve-group = "g"' if solve_group else ""
             inside = f"features = {sorted(names)}, no-default-feature = {str(bare).lower()}{together}"
             lines.append(f"env{index} = {{ {inside} }}")
+        if not binding:
+            lines += ["[tool.smelt]", "variant-constraints = false"]
         if profile:
             lines += ["[tool.smelt.profile.p]", 'env = { CFLAGS = "-g" }', "[tool.smelt.feature.x]", 'profile = "p"']
         manifest(root, [channel], "\n".join(lines) + "\n", platforms=platforms)

@@ -163,6 +163,20 @@ def test_a_build_is_never_put_beside_what_it_was_not_built_for(tmp_path: Path, c
     assert versions(solve(tmp_path)) == {"library": "3.0", "mine": "1.0"}
 
 
+def test_a_lock_remembers_whether_variants_constrain(tmp_path: Path, channel: Channel) -> None:
+    recipe(tmp_path, "mine", host=["library"])
+    text = '[workspace.build-variants]\nlibrary = ["1.0", "2.0"]\n[dependencies]\nmine = { path = "mine" }\n'
+    off = "[tool.smelt]\nvariant-constraints = false\n"
+    for more in (off, ""):
+        manifest(tmp_path, [channel.url], text + ("" if more else off))
+        lock(tmp_path)
+        assert problems(tmp_path) == []
+        manifest(tmp_path, [channel.url], text + more)
+        assert all("`variant-constraints`" in each for each in problems(tmp_path))
+        assert lock(tmp_path).written
+        assert problems(tmp_path) == [] and not lock(tmp_path).written
+
+
 def features(run: bool) -> str:
     lines = [
         "[workspace.build-variants]",

@@ -180,15 +180,15 @@ class Walk:
             seen.add(package.identifier)
             own = self._lock.sources.get(package.identifier)
             now = digests.get(package.identifier)
-            if now is None:
+            unknown = "the lock file does not say what it was rendered from" if own is None else None
+            changed = differences.get(package.identifier, unknown)
+            if now is None and changed in (None, unknown):
                 return Problem(
                     "source-changed", f"the source package '{package.name}' no longer has the locked variant"
                 )
-            if own is None:
-                changed = differences.get(package.identifier, "the lock file does not say what it was rendered from")
-                if changed is not None:
-                    return Problem("source-changed", f"the source package '{package.name}' has changed: {changed}")
-            elif now != own.metadata_digest:
+            if changed is not None:
+                return Problem("source-changed", f"the source package '{package.name}' has changed: {changed}")
+            if own is not None and now != own.metadata_digest:
                 return Problem(
                     "source-changed",
                     f"the requirements or metadata of the source package '{package.name}' have changed",

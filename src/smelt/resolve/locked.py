@@ -183,6 +183,7 @@ class LockBuilder:
             profile=candidate.profile,
             pypi=_pypi(candidate),
             source_digest=candidate.checkout.digest,
+            variant_constraints=None if self._workspace.variant_constraints else "off",
         )
         return package.reference
 

@@ -11,7 +11,7 @@ from smelt.resolve.groups import Pair, context_of, members_of, source_requiremen
 from smelt.resolve.model import Context, SourceRequirement, variant_record
 from smelt.resolve.packages import LoadedPackage, PackageLoader
 from smelt.resolve.pins import SourcePins
-from smelt.resolve.unrecorded import Matches, difference
+from smelt.resolve.unrecorded import Matches, difference, other_extras
 from smelt.source.model import FinalMetadata, RenderedVariant
 from smelt.types import CondaRecord
 from smelt.workspace.model import Workspace
@@ -96,22 +96,42 @@ class LockedSources:
         digests: dict[str, str] = {}
         records: dict[str, CondaRecord] = {}
         unrecorded: dict[str, LockedVariant] = {}
+        others: dict[str, str | None] = {}
         for pair in pairs:
             if pair not in self._workspace.effective:
                 continue
-            for package in self.of(pair):
+            changed = self._other_extras(pair)
+            others |= changed
+            for package in self.of(pair) if not changed else ():
                 today = self.find(pair, package)
                 if today is None:
                     continue
                 digests[package.identifier] = today.variant.metadata_digest
                 records[package.identifier] = _record(today)
-                if package.identifier not in self._lock.sources:
+                own = self._lock.sources.get(package.identifier)
+                if own is None:
                     unrecorded[package.identifier] = today
+                elif (own.variant_constraints is None) != self._workspace.variant_constraints:
+                    others[package.identifier] = "the setting `variant-constraints` is another one"
         differences = {
             identifier: difference(today.locked, today.variant, self._lock.packages, records, matches)
             for identifier, today in unrecorded.items()
         }
-        return SourcesToday(digests=digests, records=records, differences=differences)
+        return SourcesToday(digests=digests, records=records, differences=differences | others)
+
+    def _other_extras(self, pair: Pair) -> dict[str, str | None]:
+        """The source packages that the environment asks for and that have other extra groups than were locked."""
+        found: dict[str, str | None] = {}
+        dependencies = self._workspace.effective[pair].dependencies
+        for requirement in source_requirements(self._workspace, dependencies):
+            # what is pinned cannot have changed without another pin
+            for package in self.of(pair) if requirement.folder is not None else ():
+                if package.name == requirement.name:
+                    loaded = self._loader.load(requirement)
+                    reason = other_extras(package, loaded.package)
+                    if reason is not None:
+                        found[package.identifier] = reason
+        return found
 
     def _context(self, pair: Pair) -> Context:
         found = self._contexts.get(pair)

@@ -17,7 +17,8 @@ from smelt.errors import BuildError
 from smelt.lock.model import Lock, LockedPackage, Reference, SourcePackage
 from smelt.lock.satisfiability import Mismatch
 from smelt.source.model import FinalMetadata, RenderedVariant
-from smelt.types import CondaRecord, RunExports, spec_name
+from smelt.types import CondaRecord, CondaSpec, RunExports, spec_name
+from smelt.workspace.package import Package
 
 Matches = Callable[[str, CondaRecord], bool]
 
@@ -81,6 +82,20 @@ def difference(
     return _dependencies(locked, final, unsure=unsure)
 
 
+def other_extras(locked: SourcePackage, package: Package) -> str | None:
+    """What the extra dependency groups in the definition of ``package`` hold that is not locked; None: nothing.
+
+    That is told without rendering. Groups under conditions are not looked at.
+    """
+    for group, requirements in package.base.extra.items():
+        old = set(map(_plain, locked.extra_depends.get(group, ())))
+        now = [spec.matchspec(name) for name, spec in requirements.items() if isinstance(spec, CondaSpec)]
+        added = [text for text in map(_plain, now) if text not in old]
+        if added:
+            return f"its extra group '{group}' now requires `{added[0]}`"
+    return None
+
+
 def _dependencies(locked: SourcePackage, final: FinalMetadata, *, unsure: bool) -> str | None:
     for what, now, before in (
         ("requires", final.depends, locked.depends),
@@ -98,7 +113,7 @@ def _dependencies(locked: SourcePackage, final: FinalMetadata, *, unsure: bool) 
 
 def _plain(text: str) -> str:
     """A requirement as one text; ``name *`` and ``name`` are the same."""
-    return canonical(text).removesuffix(" *")
+    return canonical(text).removesuffix(" *").replace(" *[", "[")
 
 
 def _records(

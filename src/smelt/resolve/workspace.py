@@ -15,10 +15,11 @@ from smelt.resolve.locked import LockBuilder
 from smelt.resolve.model import Goal, ResolveReporter, Solution
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.previous import LockedInputs
+from smelt.resolve.pruning import Pruner
 from smelt.resolve.solution import SourceSolver
 from smelt.solve.conda import CondaSolver, match_spec
 from smelt.source.protocol.tool import BackendTools
-from smelt.types import CondaRecord, spec_name
+from smelt.types import CondaRecord
 from smelt.workspace.model import Dependency, EffectiveEnvironment, Workspace
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
                 jobs.append((members, asyncio.ensure_future(_solve(members, request, solver, pypi, reporter))))
     results = await asyncio.gather(*(task for _, task in jobs), return_exceptions=True)
     solved: dict[Pair, Solution] = {}
+    pruner = Pruner()
     failures: list[SmeltError] = []
     for (members, _), result in zip(jobs, results, strict=True):
         if isinstance(result, SmeltError):
@@ -87,7 +89,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
             raise result
         else:
             for member in members:
-                part = result if len(members) == 1 else _part(result, member, workspace)
+                part = result if len(members) == 1 else _part(result, member, workspace, pruner)
                 solved[member.environment.name, member.platform.name] = part
     if failures:
         unique = list({str(each): each for each in failures}.values())
@@ -118,14 +120,14 @@ def _pypi_solver(request: ResolveRequest) -> PypiSolver:
     )
 
 
-def _part(solution: Solution, member: EffectiveEnvironment, workspace: Workspace) -> Solution:
+def _part(solution: Solution, member: EffectiveEnvironment, workspace: Workspace, pruner: Pruner) -> Solution:
     """What of the solution of a solve group one of its environments needs."""
     if not member.pypi_requirements:
-        return prune(solution, [each.name for each in member.dependencies])
+        return pruner.prune(solution, member, ())
     from smelt.resolve.pypi import part_of
 
     conda, pypi = part_of(solution, member, workspace.root)
-    return replace(prune(solution, [*(each.name for each in member.dependencies), *conda]), pypi=pypi)
+    return replace(pruner.prune(solution, member, conda), pypi=pypi)
 
 
 async def _solve(
@@ -163,25 +165,6 @@ async def _solve(
         reporter.infeasible(name, platform.name, variant)
     reporter.solved(name, platform.name, len(solution.records) + len(solution.pypi))
     return solution
-
-
-def prune(solution: Solution, roots: Sequence[str]) -> Solution:
-    """What of ``solution`` the packages called ``roots`` need, themselves included."""
-    by_name = {record.name: record for record in solution.records}
-    kept: dict[str, CondaRecord] = {}
-    waiting = [root for root in roots if root in by_name]
-    while waiting:
-        name = waiting.pop()
-        if name in kept:
-            continue
-        kept[name] = by_name[name]
-        needs = (*by_name[name].depends, *(d for extra in by_name[name].extra_depends.values() for d in extra))
-        waiting += [need for need in map(spec_name, needs) if need in by_name]
-    return Solution(
-        records=tuple(kept[name] for name in sorted(kept)),
-        chosen={name: candidate for name, candidate in solution.chosen.items() if name in kept},
-        infeasible=solution.infeasible,
-    )
 
 
 def _locked(request: ResolveRequest, members: Sequence[EffectiveEnvironment], platform: str) -> tuple[CondaRecord, ...]:
