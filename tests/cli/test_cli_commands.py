@@ -240,7 +240,9 @@ def test_keep_going(workspace: Path, cache: Path) -> None:
     result = smelt(workspace, "build", "--keep-going")
     assert result.returncode == 1
     assert "✔ built greet 0.1" in result.stderr
-    assert result.stderr.endswith("error: 2 of 3 builds failed\n")
+    head, _, tail = result.stderr.partition("error: 2 of 3 builds failed\n  note: failed:\n")
+    assert head
+    assert [line.split()[0] for line in tail.splitlines()] == ["bad", "worse"]
     assert ok(workspace, "build", "--package", "greet").stdout.startswith("cached greet")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,14 @@ def test_a_broken_file_is_not_changed() -> None:
 BOOLEANS = [key.name for key in KEYS if key.kind == "boolean" and "<" not in key.name]
 
 
+def flattened(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in data.items():
+        path = f"{prefix}{name}"
+        found |= flattened(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return found
+
+
 @given(st.lists(st.tuples(st.sampled_from(BOOLEANS), st.sampled_from(["true", "false", None])), max_size=8))
 def test_edit_then_read(changes: list[tuple[str, str | None]]) -> None:
     """A file says after some changes what the changes said."""
@@ -147,9 +156,7 @@ def test_edit_then_read(changes: list[tuple[str, str | None]]) -> None:
         expected.pop(name, None)
         if value is not None:
             expected[name] = value == "true"
-    flat: dict[str, object] = {}
-    for name, value in parse_layer(text, FILE).data.items():
-        flat |= {f"{name}.{inner}": each for inner, each in value.items()} if isinstance(value, dict) else {name: value}
+    flat = flattened(parse_layer(text, FILE).data)
     assert flat.pop("default-channels") == ["a"]
     assert flat == expected
     assert text.startswith("# my settings\n")

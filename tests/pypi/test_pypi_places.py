@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pypi_kit import Make, wheel
 
-from smelt.api.workspace import Workspace, outdated
+from smelt.api.outdated import outdated
+from smelt.api.workspace import Workspace
 from spine_kit import OTHER, SUBDIR
 
 
