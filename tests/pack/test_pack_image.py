@@ -359,6 +359,13 @@ def test_from_the_command_line(ready: Workspace, tmp_path: Path, cache: Path) ->
     assert "without a C library" in done.stderr
     with tarfile.open(tmp_path / "i.oci.tar") as tar:
         assert {"oci-layout", "index.json", "manifest.json"} <= set(tar.getnames())
+        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        listed = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
+    assert index["manifests"][0]["annotations"] == {
+        "io.containerd.image.name": "docker.io/library/test:default",
+        "org.opencontainers.image.ref.name": "test:default",
+    }
+    assert listed[0]["RepoTags"] == ["test:default"]
     refused = smelt(tmp_path, "unpack", tmp_path / "i.oci.tar", "-o", tmp_path / "out")
     assert refused.returncode == 1
     assert "error[pack-form]" in refused.stderr

@@ -118,6 +118,26 @@ def test_the_package_that_depends_has_a_file_of_two(tmp_path: Path) -> None:
         assert sum("share/both" in record["files"] for record in listed) == 1
 
 
+def test_every_part_is_in_exactly_one_layer(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from smelt.pack.layers import GROUPS, OWN_LAYERS, layers
+
+    paths = [raw_package(tmp_path, f"p{number}", {f"share/{number}": b"x" * number}) for number in range(150)]
+    parts = link(content(*paths))
+    parts += tuple(
+        replace(part, origin="index", key=f"wheel {part.key}") for part in parts[:5]
+    )  # wheels of those names
+    for shared in (frozenset[str](), frozenset({"p1", "p2", "p3"}), frozenset(part.name for part in parts)):
+        found = layers(parts, shared, "/p")
+        assert sorted(part.key for each in found for part in each.parts) == sorted(part.key for part in parts)
+        assert len(found) <= 1 + GROUPS + OWN_LAYERS
+        assert len({each.key for each in found}) == len(found)
+        # a package that changes moves one layer
+        changed = tuple(replace(part, key="changed") if part.name == "p77" else part for part in parts)
+        assert len({each.key for each in layers(changed, shared, "/p")} - {each.key for each in found}) == 1
+
+
 def test_empty_folders_and_circles(tmp_path: Path) -> None:
     path = raw_package(tmp_path, "one", {"share/a": b"a"}, folders=["share/empty"])
     other = raw_package(tmp_path, "two", {"share/b": b"b"})

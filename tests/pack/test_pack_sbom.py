@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,14 @@ def test_spdx_of_wheels_and_licences(ready: Workspace, tmp_path: Path) -> None:
     assert by_name["wakes"]["licenseComments"] == "declared: My Own Licence, see file"
     assert by_name["app"]["externalRefs"][0]["referenceLocator"] == "pkg:pypi/app@1.0"
     assert by_name["app"]["downloadLocation"] == "NOASSERTION"
+
+
+def test_scripts_bring_their_bill(ready: Workspace, tmp_path: Path) -> None:
+    pytest.importorskip("spdx_tools")
+    packed(ready, tmp_path / "e.sh", sbom="spdx")
+    subprocess.run(["sh", tmp_path / "e.sh", "-q", "-o", tmp_path / "out"], check=True)
+    found = json.loads((tmp_path / "out" / "env" / "share" / "smelt" / SPDX).read_text(encoding="utf-8"))
+    assert found["name"] == "test:default"
 
 
 def test_locations() -> None:

@@ -69,15 +69,16 @@ def write_image(
     if not isinstance(target, Path):
         raise UsageError("a folder cannot be written to a stream", help="name a folder, or use `--format oci-archive`")
     options = options or ImageOptions()
+    names = {REFERENCE: reference(content.environment)}
     try:
         with alone(target, reporter):
             if not target.exists():
                 with staging_folder(target) as staging:
-                    size = _fill(content, staging, reporter, options)
+                    size = _fill(content, staging, reporter, options, names)
                     replace_folder(staging, target)
                 return size
             check_ours(target)
-            return _fill(content, target, reporter, options)
+            return _fill(content, target, reporter, options, names)
     except OSError as error:
         raise unwritable(target, error) from error
 
@@ -92,8 +93,9 @@ def write_image_archive(
     folder = Path(tempfile.mkdtemp(prefix="smelt-image-"))
     try:
         with output_stream(target) as out:
-            _fill(content, folder, reporter, options or ImageOptions())
             name = f"{reference(content.workspace)}:{reference(content.environment)}"
+            names = {REFERENCE: name, "io.containerd.image.name": f"docker.io/library/{name}"}
+            _fill(content, folder, reporter, options or ImageOptions(), names)
             (folder / "manifest.json").write_bytes(_docker_list(folder, name))
             return _write_archive(folder, out)
     finally:
@@ -134,7 +136,9 @@ def reference(text: str) -> str:
     return re.sub(r"[._-]*[^a-z0-9._-]+[._-]*|[._-]{2,}", "-", text.lower())[:100].strip("._-") or "environment"
 
 
-def _fill(content: PackContent, folder: Path, reporter: PackReporter, options: ImageOptions) -> int:
+def _fill(
+    content: PackContent, folder: Path, reporter: PackReporter, options: ImageOptions, names: Mapping[str, str]
+) -> int:
     machine = _checked(content, options.prefix)
     with tempfile.TemporaryDirectory(prefix="smelt-base-") as scratch:
         base = read_base(options.base, Path(scratch), machine) if options.base is not None else None
@@ -165,7 +169,7 @@ def _fill(content: PackContent, folder: Path, reporter: PackReporter, options: I
             reporter.written(done)
         if base is not None:
             base.copy_layers(folder)
-        return _finish(content, folder, parts, wanted, written, base, options.prefix, machine)
+        return _finish(content, folder, parts, wanted, written, base, options.prefix, machine, names)
 
 
 def _checked(content: PackContent, prefix: str) -> tuple[str, str | None]:
@@ -226,6 +230,7 @@ def _finish(
     base: BaseImage | None,
     prefix: str,
     machine: tuple[str, str | None],
+    names: Mapping[str, str],
 ) -> int:
     created = datetime.fromtimestamp(MTIME, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     architecture, variant = machine
@@ -259,8 +264,7 @@ def _finish(
         "layers": [*(base.layers if base is not None else ()), *own],
     }
     described = store_json(folder, manifest, MANIFEST)
-    annotations = {REFERENCE: reference(content.environment)}
-    finish(folder, {**described, "platform": platform, "annotations": annotations})
+    finish(folder, {**described, "platform": platform, "annotations": dict(names)})
     return sum(int(each["size"]) for each in (described, manifest["config"], *manifest["layers"]))
 
 

@@ -59,7 +59,6 @@ def layers(parts: Sequence[Part], shared: frozenset[str], prefix: str) -> tuple[
     source and the largest on their own, the others in groups by name. The order changes nothing: parts share no path.
     """
     common = [part for part in parts if _is_common(part, shared)]
-    names = {part.name for part in common}
     others = [part for part in parts if part not in common]
     large = sorted((p for p in common if p.item.file.size >= LARGE), key=lambda part: (-part.item.file.size, part.name))
     large = large[:SHARED_LAYERS]
@@ -74,7 +73,7 @@ def layers(parts: Sequence[Part], shared: frozenset[str], prefix: str) -> tuple[
     found += [layer(part.label, [part], prefix) for part in sorted(large, key=lambda part: part.name)]
     for _, group in sorted(grouped.items()):
         found.append(layer(", ".join(sorted(part.name for part in group)), group, prefix))
-    found += [layer(part.label, [part], prefix) for part in parts if part in single and part.name not in names]
+    found += [layer(part.label, [part], prefix) for part in parts if part in single]
     return tuple(found)
 
 
