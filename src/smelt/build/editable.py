@@ -82,7 +82,7 @@ def derive(store: Store, node: BuildNode, built: Artifact) -> Artifact:
             shutil.copyfile(built.log, log)
             index = json_of({member.name: member for member in archive.info}, "info/index.json")
             found = store.put(derived, target, index, log)
-        write_text(_entry(store, node), json.dumps({"key": derived.key, **shown.to_dict()}))
+        write_text(_entry(store, node), json.dumps({"key": derived.key, **shown.to_dict()}), durable=False)
     return found
 
 
