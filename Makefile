@@ -41,4 +41,4 @@ bench: venv
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .smelt-demo
+	rm -rf $(VENV) .smelt-demo .smelt-twice

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_source_rust_backend import add_rust
 from tools_channel import add_tools
 
 from smelt.api.workspace import Workspace
@@ -173,6 +174,50 @@ def test_a_package_that_others_are_built_with(work: Work) -> None:
     assert not any("goes on with" in path.read_text(encoding="utf-8") for path in logs)
     installed, built = work.digests()
     assert installed == built
+
+
+@pytest.mark.build
+@windows
+def test_cargo_goes_on_too(tmp_path: Path, bare_channel: Path) -> None:
+    """Of a crate and one that it needs, the one that changed is compiled."""
+    channel = tmp_path / "channel"
+    shutil.copytree(bare_channel, channel)
+    add_rust(channel)
+    root = tmp_path / "work"
+    for name, text in {
+        "Cargo.toml": '[package]\nname = "ask"\nversion = "1.0.0"\nedition = "2021"\n'
+        '[dependencies]\ninner = { path = "inner" }\n',
+        "Cargo.lock": 'version = 3\n[[package]]\nname = "ask"\nversion = "1.0.0"\ndependencies = ["inner"]\n'
+        '[[package]]\nname = "inner"\nversion = "1.0.0"\n',
+        "src/main.rs": 'fn main() { println!("{}", inner::one()); }\n',
+        "inner/Cargo.toml": '[package]\nname = "inner"\nversion = "1.0.0"\nedition = "2021"\n',
+        "inner/src/lib.rs": "pub fn one() -> i32 { 1 }\n",
+        "pixi.toml": '[package]\nname = "ask"\nversion = "1.0"\n[package.build]\n'
+        'backend = { name = "pixi-build-rust", version = "*" }\n',
+    }.items():
+        path = root / "ask" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    manifest(root, [channel.as_uri()], '[dependencies]\nask = { path = "ask" }\n')
+
+    def run() -> tuple[str, set[str]]:
+        workspace = Workspace.load(root)
+        workspace.install()
+        program = workspace.model.prefix("default") / "bin" / "ask"
+        said = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+        logs = (Path(os.environ["PIXI_CACHE_DIR"]) / "smelt").rglob("*.log")
+        text = max(logs, key=lambda path: path.stat().st_mtime_ns).read_text(encoding="utf-8")
+        return said, set(re.findall(r"Compiling (\w+) v", text))
+
+    assert run() == ("1\n", {"ask", "inner"})
+    main, inner = root / "ask" / "src" / "main.rs", root / "ask" / "inner" / "src" / "lib.rs"
+    main.write_text('fn main() { println!("{}", inner::one() + 1); }\n')
+    assert run() == ("2\n", {"ask"})
+    inner.write_text("pub fn one() -> i32 { 10 }\n")
+    assert run() == ("11\n", {"ask", "inner"})
+    (record,) = (root / ".pixi" / "envs" / "default" / "conda-meta").glob("ask-*.json")
+    (artifact,) = Workspace.load(root).build().values()
+    assert json.loads(record.read_text(encoding="utf-8"))["sha256"] == artifact.record.sha256
 
 
 def files(**contents: str) -> list[SourceFile]:

@@ -81,8 +81,8 @@ def derive(store: Store, node: BuildNode, built: Artifact) -> Artifact:
             log = Path(folder) / "build.log"
             shutil.copyfile(built.log, log)
             index = json_of({member.name: member for member in archive.info}, "info/index.json")
-            found = store.put(derived, target, index, log)
-        write_text(_entry(store, node), json.dumps({"key": derived.key, **shown.to_dict()}))
+            found = store.put(derived, target, index, log, undeclared=built.undeclared)
+        write_text(_entry(store, node), json.dumps({"key": derived.key, **shown.to_dict()}), durable=False)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,20 +61,22 @@ class JobSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        return {"schema": JOB_SCHEMA, **asdict(self)}
+        data = {each.name: getattr(self, each.name) for each in fields(self)}
+        source = None if self.source is None else [asdict(file) for file in self.source]
+        return {"schema": JOB_SCHEMA, **data, "source": source}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> JobSpec:
         """The inverse of ``to_dict``. Raises ValueError for another schema."""
         if data.get("schema") != JOB_SCHEMA:
             raise ValueError(f"a build job of schema {data.get('schema')}, this is {JOB_SCHEMA}")
-        fields = {key: value for key, value in data.items() if key != "schema"}
-        source = fields["source"]
-        fields["source"] = None if source is None else tuple(SourceFile(**file) for file in source)
-        fields["channels"] = tuple(fields["channels"])
+        given = {key: value for key, value in data.items() if key != "schema"}
+        source = given["source"]
+        given["source"] = None if source is None else tuple(SourceFile(**file) for file in source)
+        given["channels"] = tuple(given["channels"])
         for key in ("uncompiled", "depends", "constrains"):
-            fields[key] = tuple(fields[key])
-        return cls(**fields)
+            given[key] = tuple(given[key])
+        return cls(**given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,9 +184,10 @@ class Store:
                 (staging / _INPUTS).write_text(inputs, encoding="utf-8")
                 (staging / _RECORD).write_text(json.dumps(data, indent=1, sort_keys=True), encoding="utf-8")
                 # The entries first: what a kill leaves of them is swept by the build that then has to be done again.
-                write_text(self._index_entry(node), json.dumps({"key": node.key}))
+                # One that cannot be read is as good as none.
+                write_text(self._index_entry(node), json.dumps({"key": node.key}), durable=False)
                 if node.content:
-                    write_text(self._content_entry(node.content), json.dumps({"key": node.key}))
+                    write_text(self._content_entry(node.content), json.dumps({"key": node.key}), durable=False)
                 replace_folder(staging, target)
         record = _record(data, target)
         if record is None:
