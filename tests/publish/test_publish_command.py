@@ -12,6 +12,7 @@ from s3_kit import s3_server
 from smelt.api.publish_target import LocalChannel, target_of
 from smelt.api.publishing import PublishOptions, publish
 from smelt.api.workspace import Workspace
+from smelt.archive import read_conda
 from smelt.config.network import Network
 from smelt.errors import NotSupportedError, UsageError
 from smelt.types import sha256_file
@@ -140,6 +141,19 @@ def test_variants_files_numbers_and_prefixes(root: Path) -> None:
     assert path.name.endswith("_7.conda")
     prefixed = smelt(root, "publish", "--path", "lib", "--dry-run", "-m", "more.yaml", "--build-string-prefix", "mine")
     assert "[mine_h" in prefixed.stderr
+
+
+def test_the_profile_of_an_environment(root: Path) -> None:
+    text = (root / "pixi.toml").read_text()
+    more = '[feature.loud]\n[environments]\nloud = ["loud"]\n[tool.smelt.profile.loud]\nenv = { VOICE = "loud" }\n'
+    (root / "pixi.toml").write_text(text + more + '[tool.smelt.feature.loud]\nprofile = "loud"\n')
+    recipe(root, "other", script=["mkdir -p $PREFIX/share", "echo ${VOICE:-quiet} > $PREFIX/share/x"])
+    plain = smelt(root, "publish", "--path", "other", "--target-dir", "dist")
+    assert plain.returncode == 0, plain.stderr
+    done = smelt(root, "publish", "--path", "other", "--target-dir", "dist", "-e", "loud")
+    assert done.returncode == 0, done.stderr
+    voices = {m.data for path in (root / "dist").iterdir() for m in read_conda(path).files}
+    assert voices == {b"quiet\n", b"loud\n"}
 
 
 def test_a_package_alone_must_be_whole(root: Path) -> None:
