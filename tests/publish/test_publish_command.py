@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from smelt.archive import read_conda
 from smelt.config.network import Network
 from smelt.errors import NotSupportedError, UsageError
 from smelt.types import sha256_file
-from spine_kit import OTHER, SUBDIR, Channel, manifest, package, partial, posix, recipe, smelt
+from spine_kit import OTHER, SUBDIR, Channel, environment, manifest, package, partial, posix, recipe, smelt
 
 pytestmark = [pytest.mark.build, posix]
 
@@ -115,6 +118,29 @@ def test_a_local_channel_is_indexed_and_can_be_installed_from(root: Path, tmp_pa
     installed = smelt(consumer, "install")
     assert installed.returncode == 0, installed.stderr
     assert (consumer / ".pixi/envs/default/share/lib.out").read_text() == "tool 1.0\nzbase 1.0\n"
+
+
+def test_two_at_once(root: Path, tmp_path: Path) -> None:
+    """Both are in the index in the end, whoever wrote it last."""
+    (tmp_path / "there" / SUBDIR).mkdir(parents=True)
+    (tmp_path / "there" / SUBDIR / ".other-1.0-hb0f4dca_0.conda.1.part").write_text("half")
+    os.utime(tmp_path / "there" / SUBDIR / ".other-1.0-hb0f4dca_0.conda.1.part", (1, 1))
+    publishers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "smelt", "publish", "--to", str(tmp_path / "there"), "--path", name],
+            cwd=root,
+            env=environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("zbase", "other")
+    ]
+    for each in publishers:
+        _, errors = each.communicate(timeout=60)
+        assert each.returncode == 0, errors
+    repodata = json.loads((tmp_path / "there" / SUBDIR / "repodata.json").read_text())
+    assert {name.split("-")[0] for name in repodata["packages.conda"]} == {"zbase", "other"}
+    assert not partial(tmp_path / "there")
 
 
 def test_a_replaced_package_is_described_anew(root: Path, tmp_path: Path) -> None:
