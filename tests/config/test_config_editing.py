@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,16 @@ def test_a_broken_file_is_not_changed() -> None:
         set_setting("offline\n", FILE, "offline", "true")
 
 
+def _flat(table: Mapping[str, object]) -> dict[str, object]:
+    """Values by their dotted names."""
+    found: dict[str, object] = {}
+    for name, value in table.items():
+        found |= (
+            {f"{name}.{key}": each for key, each in _flat(value).items()} if isinstance(value, dict) else {name: value}
+        )
+    return found
+
+
 BOOLEANS = [key.name for key in KEYS if key.kind == "boolean" and "<" not in key.name]
 
 
@@ -147,9 +158,7 @@ def test_edit_then_read(changes: list[tuple[str, str | None]]) -> None:
         expected.pop(name, None)
         if value is not None:
             expected[name] = value == "true"
-    flat: dict[str, object] = {}
-    for name, value in parse_layer(text, FILE).data.items():
-        flat |= {f"{name}.{inner}": each for inner, each in value.items()} if isinstance(value, dict) else {name: value}
+    flat = _flat(parse_layer(text, FILE).data)
     assert flat.pop("default-channels") == ["a"]
     assert flat == expected
     assert text.startswith("# my settings\n")
