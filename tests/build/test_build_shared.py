@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -20,7 +25,7 @@ from smelt.config.network import Network
 from smelt.errors import ConfigError
 from smelt.fs.bucket import Bucket, BucketError, BucketOptions
 from smelt.types import sha256_file
-from spine_kit import Channel, manifest, package, partial, posix, recipe, smelt
+from spine_kit import Channel, environment, manifest, package, partial, posix, recipe, smelt
 
 pytestmark = [pytest.mark.build, posix]
 
@@ -195,6 +200,52 @@ def test_many_writers(tmp_path: Path) -> None:
         thread.join()
     assert seen == []
     assert not partial(tmp_path / "shared")
+
+
+def test_what_a_killed_writer_left_goes(tmp_path: Path) -> None:
+    one = hello(tmp_path / "source")
+    objects = FolderObjects(_made(tmp_path / "shared"))
+    _, artifact = make(tmp_path / "first", one, objects)
+    sha256 = artifact.record.sha256
+    old, young = (tmp_path / "shared" / "content" / sha256[:2] / f".{name}.part" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_text("half")
+    os.utime(old, (1, 1))
+    objects.write(f"content/{sha256[:2]}/{sha256}.conda", artifact.path)
+    assert young.exists() and not old.exists()
+
+
+@posix
+def test_an_interrupt_while_a_bucket_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("obstore")
+    root = tmp_path / "ws"
+    recipe(root, "base")
+    manifest(root, [Channel(tmp_path / "channel").index().url], '[dependencies]\nbase = { path = "base" }\n')
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        variables = {
+            "PIXI_CACHE_DIR": str(tmp_path / "cache"),
+            "SMELT_SHARED_STORE": "s3://bucket/x",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "smelt", "build"],
+            cwd=root,
+            env=environment(variables),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        with connection:
+            connection.recv(10)
+            started = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - started < 10
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert not partial(tmp_path / "cache" / "smelt")
 
 
 def test_addresses() -> None:

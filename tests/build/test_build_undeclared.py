@@ -55,7 +55,7 @@ def test_links_and_paths(tmp_path: Path) -> None:
     found = lines(
         Member(name="lib/a", link="../lib/b"),
         Member(name="lib/c", link="/usr/lib/c"),
-        Member(name="share/config", data=f"root = '{home}/tools/x'\n".encode()),
+        Member(name="share/config", data=f"not '{home}/none', root = '{home}/tools/x'\n".encode()),
         Member(name="share/docs", data=f"for example {home}/no/such/path\n".encode()),
         Member(name="share/short", data=f"{home}\n".encode()),
         foreign={home: "the home folder", Path("/"): "everything", Path("/x"): "too short"},

@@ -135,15 +135,17 @@ def test_a_broken_file_is_not_changed() -> None:
         set_setting("offline\n", FILE, "offline", "true")
 
 
-BOOLEANS = [key.name for key in KEYS if key.kind == "boolean" and "<" not in key.name]
-
-
-def flattened(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+def _flat(table: Mapping[str, object]) -> dict[str, object]:
+    """Values by their dotted names."""
     found: dict[str, object] = {}
-    for name, value in data.items():
-        path = f"{prefix}{name}"
-        found |= flattened(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    for name, value in table.items():
+        found |= (
+            {f"{name}.{key}": each for key, each in _flat(value).items()} if isinstance(value, dict) else {name: value}
+        )
     return found
+
+
+BOOLEANS = [key.name for key in KEYS if key.kind == "boolean" and "<" not in key.name]
 
 
 @given(st.lists(st.tuples(st.sampled_from(BOOLEANS), st.sampled_from(["true", "false", None])), max_size=8))
@@ -156,7 +158,7 @@ def test_edit_then_read(changes: list[tuple[str, str | None]]) -> None:
         expected.pop(name, None)
         if value is not None:
             expected[name] = value == "true"
-    flat = flattened(parse_layer(text, FILE).data)
+    flat = _flat(parse_layer(text, FILE).data)
     assert flat.pop("default-channels") == ["a"]
     assert flat == expected
     assert text.startswith("# my settings\n")

@@ -314,6 +314,12 @@ CHANGES: dict[str, tuple[str, Change]] = {
     "target of a link": (A, swap_link),
     "a link becomes a file": (A, link_to_file),
     "licence text": (A, write("a/LICENSE", "do it\n")),
+    # what a machine may have
+    "compiler cache of the workspace": (NOTHING, append("pixi.toml", '[tool.smelt]\ncompiler-cache = "ccache"\n')),
+    "a variable of the caller that a script may see": (
+        A,
+        edit("a/pixi.toml", "[package.build]\n", '[package.build]\nsecrets = ["TOKEN"]\n'),
+    ),
     # recipe
     "recipe: comment": (NOTHING, append("a/recipe.yaml", "# a comment\n")),
     "recipe: order of keys": (NOTHING, recipe(*SWAPPED)),
@@ -466,6 +472,9 @@ CHANGES: dict[str, tuple[str, Change]] = {
     "caller: TZ": (NOTHING, variable("TZ", "Asia/Tokyo")),
     "caller: SOURCE_DATE_EPOCH": (NOTHING, variable("SOURCE_DATE_EPOCH", "1")),
     "caller: a variable of the script": (NOTHING, variable("LEVEL", "9")),
+    "caller: compiler cache": (NOTHING, variable("SMELT_COMPILER_CACHE", "ccache")),
+    "caller: sandbox": (NOTHING, variable("SMELT_SANDBOX", "1")),
+    "caller: shared store": (NOTHING, variable("SMELT_SHARED_STORE", "/somewhere")),
     "caller: active environment": (NOTHING, variable("CONDA_PREFIX", "/somewhere")),
 }
 

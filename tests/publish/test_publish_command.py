@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,11 @@ from s3_kit import s3_server
 from smelt.api.publish_target import LocalChannel, target_of
 from smelt.api.publishing import PublishOptions, publish
 from smelt.api.workspace import Workspace
+from smelt.archive import read_conda
 from smelt.config.network import Network
 from smelt.errors import NotSupportedError, UsageError
 from smelt.types import sha256_file
-from spine_kit import OTHER, SUBDIR, Channel, manifest, package, partial, posix, recipe, smelt
+from spine_kit import OTHER, SUBDIR, Channel, environment, manifest, package, partial, posix, recipe, smelt
 
 pytestmark = [pytest.mark.build, posix]
 
@@ -116,6 +120,29 @@ def test_a_local_channel_is_indexed_and_can_be_installed_from(root: Path, tmp_pa
     assert (consumer / ".pixi/envs/default/share/lib.out").read_text() == "tool 1.0\nzbase 1.0\n"
 
 
+def test_two_at_once(root: Path, tmp_path: Path) -> None:
+    """Both are in the index in the end, whoever wrote it last."""
+    (tmp_path / "there" / SUBDIR).mkdir(parents=True)
+    (tmp_path / "there" / SUBDIR / ".other-1.0-hb0f4dca_0.conda.1.part").write_text("half")
+    os.utime(tmp_path / "there" / SUBDIR / ".other-1.0-hb0f4dca_0.conda.1.part", (1, 1))
+    publishers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "smelt", "publish", "--to", str(tmp_path / "there"), "--path", name],
+            cwd=root,
+            env=environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("zbase", "other")
+    ]
+    for each in publishers:
+        _, errors = each.communicate(timeout=60)
+        assert each.returncode == 0, errors
+    repodata = json.loads((tmp_path / "there" / SUBDIR / "repodata.json").read_text())
+    assert {name.split("-")[0] for name in repodata["packages.conda"]} == {"zbase", "other"}
+    assert not partial(tmp_path / "there")
+
+
 def test_a_replaced_package_is_described_anew(root: Path, tmp_path: Path) -> None:
     target = tmp_path / "published"
     assert smelt(root, "publish", "--to", str(target), "--path", "other").returncode == 0
@@ -140,6 +167,19 @@ def test_variants_files_numbers_and_prefixes(root: Path) -> None:
     assert path.name.endswith("_7.conda")
     prefixed = smelt(root, "publish", "--path", "lib", "--dry-run", "-m", "more.yaml", "--build-string-prefix", "mine")
     assert "[mine_h" in prefixed.stderr
+
+
+def test_the_profile_of_an_environment(root: Path) -> None:
+    text = (root / "pixi.toml").read_text()
+    more = '[feature.loud]\n[environments]\nloud = ["loud"]\n[tool.smelt.profile.loud]\nenv = { VOICE = "loud" }\n'
+    (root / "pixi.toml").write_text(text + more + '[tool.smelt.feature.loud]\nprofile = "loud"\n')
+    recipe(root, "other", script=["mkdir -p $PREFIX/share", "echo ${VOICE:-quiet} > $PREFIX/share/x"])
+    plain = smelt(root, "publish", "--path", "other", "--target-dir", "dist")
+    assert plain.returncode == 0, plain.stderr
+    done = smelt(root, "publish", "--path", "other", "--target-dir", "dist", "-e", "loud")
+    assert done.returncode == 0, done.stderr
+    voices = {m.data for path in (root / "dist").iterdir() for m in read_conda(path).files}
+    assert voices == {b"quiet\n", b"loud\n"}
 
 
 def test_a_package_alone_must_be_whole(root: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -20,6 +22,8 @@ from smelt.types import sha256_file
 
 Existing = Literal["skip", "fail", "replace"]
 """What is done about packages that are there already."""
+
+_ABANDONED = 3600
 
 Say = Callable[[str], None]
 
@@ -138,6 +142,11 @@ def _copy(artifact: Artifact, target: Path, existing: Existing, say: Say) -> Del
         if existing == "skip":
             say(skipped(name, same=same))
             return Delivered(artifact=artifact, skipped=True)
+    for left in target.parent.glob(f".{glob.escape(name)}.*.part"):
+        # of a process that was killed, unless somebody is at it right now
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
     part = target.with_name(f".{name}.{os.getpid()}.part")
     try:
         shutil.copyfile(artifact.path, part)

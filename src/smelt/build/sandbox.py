@@ -81,8 +81,7 @@ def enter(hidden: Sequence[Path], visible: Sequence[Path]) -> None:
 
 
 def _hide(system: ctypes.CDLL, hidden: Sequence[Path], visible: Sequence[Path]) -> None:
-    if not hidden:
-        return
+    # also where nothing is hidden: it tells whether the kernel allows what comes later
     _mount(system, "none", "/", None, _RECURSIVE | _PRIVATE, None)
     kept = sorted({path.resolve() for path in visible if path.exists()})
     # held open, so that they can still be reached when something covers them

@@ -17,7 +17,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -36,6 +38,7 @@ from smelt.types import sha256_file
 
 _SCHEMA = 1
 _LARGEST_LOG = 4 << 20
+_ABANDONED = 86_400
 
 Warn = Callable[[str], None]
 
@@ -83,6 +86,7 @@ class FolderObjects:
         """As ``Objects`` says."""
         path = self._root / key
         self._root.stat()
+        _sweep(path.parent)
         if isinstance(content, bytes):
             write_bytes(path, content)
             return True
@@ -94,6 +98,14 @@ class FolderObjects:
         finally:
             part.unlink(missing_ok=True)
         return True
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what was being written for longer than any machine takes: its writer was killed."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".part") and time.time() - entry.stat().st_mtime > _ABANDONED:
+                Path(entry.path).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,12 +30,11 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a build was given. ``libraries``: names of the libraries in its prefixes. ``placeholder``: what stands
-    for the prefix in files. ``foreign``: folders of this machine that nothing in a package should name, and what each
-    is.
+    """What a build was given. ``prefixes``: its environments. ``placeholder``: what stands for the prefix in files.
+    ``foreign``: folders of this machine that nothing in a package should name, and what each is.
     """
 
-    libraries: frozenset[str]
+    prefixes: tuple[Path, ...]
     placeholder: bytes
     foreign: Mapping[bytes, str]
 
@@ -43,33 +42,32 @@ class Surroundings:
 def surroundings(
     prefixes: Iterable[Path], placeholder: bytes, foreign: Mapping[Path, str], allowed: Iterable[Path] = ()
 ) -> Surroundings:
-    """What is in ``prefixes``. Folders of ``foreign`` that are too short to be told in a text, or that hold one of
-    ``allowed``, do not count.
-    """
-    libraries = {
-        path.name for prefix in prefixes for folder in ("lib", "lib64", "sysroot") for path in _shared(prefix / folder)
-    }
+    """Folders of ``foreign`` that are too short to be told in a text, or that hold one of ``allowed``, do not count."""
     kept = list(allowed)
     told: dict[bytes, str] = {}
     for folder, what in foreign.items():
         if len(folder.parts) > 1 and len(str(folder)) > 4 and not any(each.is_relative_to(folder) for each in kept):
             told.setdefault(os.fsencode(str(folder)), what)
-    return Surroundings(libraries=frozenset(libraries), placeholder=placeholder, foreign=told)
+    return Surroundings(prefixes=tuple(prefixes), placeholder=placeholder, foreign=told)
 
 
-def _shared(folder: Path) -> Iterable[Path]:
-    return folder.rglob("*.so*") if folder.is_dir() else ()
+def _libraries(prefixes: Iterable[Path]) -> set[str]:
+    """The names of the libraries of environments."""
+    folders = [prefix / name for prefix in prefixes for name in ("lib", "lib64", "sysroot")]
+    return {path.name for folder in folders if folder.is_dir() for path in folder.rglob("*.so*")}
 
 
 def undeclared(members: Sequence[Member], given: Surroundings) -> tuple[str, ...]:
     """A line for each thing that was not declared, by file; empty for a package that is clean."""
-    own = {PurePosixPath(member.name).name for member in members}
+    known = {PurePosixPath(member.name).name for member in members}
+    if any(member.data.startswith(b"\x7fELF") for member in members):
+        known |= _libraries(given.prefixes)
     found: list[str] = []
     for member in sorted(members, key=lambda each: each.name):
         if member.link is not None:
             found += _of_link(member, given)
             continue
-        found += _of_file(member, given, own)
+        found += _of_file(member, given, known)
     if len(found) > _SHOWN:
         found = [*found[:_SHOWN], f"and {len(found) - _SHOWN} more"]
     return tuple(found)
@@ -82,7 +80,7 @@ def _of_link(member: Member, given: Surroundings) -> list[str]:
     return []
 
 
-def _of_file(member: Member, given: Surroundings, own: set[str]) -> list[str]:
+def _of_file(member: Member, given: Surroundings, known: set[str]) -> list[str]:
     data = member.data
     found: list[str] = []
     if data.startswith(b"#!"):
@@ -94,16 +92,18 @@ def _of_file(member: Member, given: Surroundings, own: set[str]) -> list[str]:
         needed, paths = dynamic_section(data)
         for name in needed:
             library = PurePosixPath(name).name
-            if library not in own and library not in given.libraries and not _BASELINE.fullmatch(library):
+            if library not in known and not _BASELINE.fullmatch(library):
                 found.append(f"{member.name} is linked with {name}, which no package of its environment has")
         for path in paths:
             if path.startswith("/") and not path.encode("utf-8", "surrogateescape").startswith(given.placeholder):
                 found.append(f"{member.name} looks for libraries in {path}, a folder of this machine")
     for folder, what in given.foreign.items():
-        place = re.search(re.escape(folder) + rb"/[^\0\s\"':;,)<>]*", data)
-        if place is not None and _is_there(folder, place[0]):
-            text = place[0][:120].decode("utf-8", "replace")
-            found.append(f"{member.name} holds {text}, a path in {what}")
+        if folder not in data:
+            continue
+        places = (place[0] for place in re.finditer(re.escape(folder) + rb"/[^\0\s\"':;,)<>]*", data))
+        path = next((each for each in places if _is_there(folder, each)), None)
+        if path is not None:
+            found.append(f"{member.name} holds {path[:120].decode('utf-8', 'replace')}, a path in {what}")
     return found
 
 
