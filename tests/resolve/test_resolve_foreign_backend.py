@@ -295,7 +295,7 @@ def test_backends_that_cannot_be_had(tmp_path: Path, channel: Channel) -> None:
     path = root / "mine" / "pixi.toml"
     text = path.read_text()
     for name, code, words in (
-        ("pixi-build-old", "backend-unsolvable", "pixi-build-api-version"),
+        ("pixi-build-old", "backend-api-version", "speaks version 6 of the protocol, smelt speaks version 7"),
         ("pixi-build-mute", "backend-api-version", "does not say which version of the protocol it speaks"),
         ("pixi-build-bare", "backend-missing", "brings no executable `pixi-build-bare`"),
         ("pixi-build-broken", "backend-missing", "cannot be started"),
