@@ -94,7 +94,7 @@ def prefix(root: Path, environment: str = "default") -> Path:
 
 def test_locked_built_and_installed(tmp_path: Path, channel: Channel) -> None:
     root = workspace(tmp_path / "ws", channel)
-    done = smelt(root, "install")
+    done = smelt(root, "install", env={"SECRET_OF_THE_USER": "1"})
     assert done.returncode == 0, done.stderr
     share = prefix(root) / "share"
     assert (share / "mine.txt").read_text() == "made by tool\nlib 2.3\nsome data\n"
