@@ -138,7 +138,7 @@ def test_mistakes(root: Path) -> None:
     (root / "fast" / "core.c").write_text("this is no C\n")
     done = smelt(root, "install", timeout=300)
     assert done.returncode != 0
-    assert "error[build-failed]: fast 1.0" in done.stderr
+    assert "error[build-failed]: failed to build 'fast' 1.0" in done.stderr
     # the environment stays as it was
     assert smelt(root, "run", "--frozen", "--no-install", "show").stdout == "1 1 1\n"
     (root / "plain").rename(root / "gone")
