@@ -61,7 +61,8 @@ def initialize(params: dict) -> dict:
     state["fault"] = state["configuration"].get("fault", state["fault"])
     assert Path(params["manifestPath"]).is_file()
     assert Path(params["sourceDirectory"]).is_dir()
-    assert "/tmp" not in os.environ.get("PYTHONPATH", "")
+    if "SECRET_OF_THE_USER" in os.environ:
+        raise Complaint("it sees what is none of its business")
     return {}
 
 

@@ -14,6 +14,7 @@ import shutil
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -135,12 +136,23 @@ class BackendEnvironments:
             exclude_newer=request.exclude_newer,
         )
 
-        async def work() -> tuple[CondaRecord, ...]:
-            return await CondaSolver(network=self._network).solve(ask)
+        def solve(ask: SolveRequest) -> tuple[CondaRecord, ...]:
+            return _run(lambda: CondaSolver(network=self._network).solve(ask))
 
         try:
-            records = _run(work)
+            records = solve(ask)
         except SolveError as error:
+            try:
+                speaks = next(each for each in solve(replace(ask, constraints=())) if each.name == API_PACKAGE)
+            except (SolveError, StopIteration):
+                speaks = None
+            if speaks is not None:
+                raise SourceError(
+                    f"the backend `{request.name}` speaks version {speaks.version} of the protocol, smelt speaks "
+                    f"version {API_VERSION}",
+                    code="backend-api-version",
+                    help="allow another version of the backend, or take another version of smelt",
+                ) from error
             raise SourceError(
                 f"the backend `{request.name}` cannot be had",
                 code="backend-unsolvable",
