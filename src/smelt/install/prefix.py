@@ -222,6 +222,9 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
     write_state(prefix, finished)
     if failure is not None:
         raise failure
+    if request.link_scripts and request.state_folder is not None:
+        # scripts may change what their packages brought: that is how it is to be
+        remember(prefix, request.environment, request.state_folder)
     done = {distribution.name for distribution in pypi.install}
     return InstallResult(
         prefix=prefix,
