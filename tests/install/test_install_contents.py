@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from install_kit import make_package, request_for
+from install_kit import Content, make_package, request_for
 
 from smelt.install.contents import contents_path, is_whole
 from smelt.install.prefix import install
@@ -97,3 +97,21 @@ def test_a_prefix_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "empty/conda-meta").mkdir(parents=True)
     (tmp_path / "empty/conda-meta/smelt").write_text("{}")
     assert not is_whole(tmp_path / "empty", "default", tmp_path / ".pixi")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script of sh")
+def test_what_post_link_scripts_change_is_no_damage(tmp_path: Path) -> None:
+    files: dict[str, Content] = {
+        "share/list": b"one\n",
+        "bin/.tool-post-link.sh": b'#!/bin/sh\necho two >> "$PREFIX/share/list"\n',
+    }
+    record = make_package(tmp_path / "channel", "tool", files=files)
+    request = request_for(tmp_path, record, link_scripts=True, look=True)
+    asyncio.run(install(request))
+    changed = request.prefix / "share/list"
+    assert changed.read_text() == "one\ntwo\n"
+    for _ in range(2):
+        assert not asyncio.run(install(request)).changed
+    changed.unlink()
+    assert asyncio.run(install(request)).repaired is not None
+    assert not asyncio.run(install(request)).changed

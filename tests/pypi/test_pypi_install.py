@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -245,6 +245,37 @@ def test_hostile_record(make: Make, tmp_path: Path) -> None:
     assert victim.read_text() == "mine"
     assert (prefix(made) / "bin" / "python").exists()
     assert held(made) == {}
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system that holds a Python and little more."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting needs root on Linux")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=90m", "tmpfs", folder], check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_full_disk(tmp_path: Path, bare_channel: Path, disk: Path) -> None:
+    """What uv left half-installed is cleared away, so that a smaller environment fits."""
+    links = tmp_path / "links"
+    wheel(links, "big", files={f"big/{number}": "x" * 1_000_000 for number in range(90)})
+    wheel(links, "small")
+    head = f'[pypi-options]\nfind-links = [{{ path = "{links}" }}]\n[dependencies]\npython = "*"\n'
+    path = manifest(disk / "ws", [bare_channel.as_uri()], head + '[pypi-dependencies]\nbig = "*"\n')
+    for _ in range(2):
+        with pytest.raises(InstallError) as caught:
+            Workspace.load(path).install()
+        assert caught.value.kind == "disk-full"
+    path.write_text(path.read_text().replace("big", "small"))
+    made = Workspace.load(path)
+    made.install()
+    assert held(made) == {"small": "1.0"}
+    assert not (prefix(made) / SITE / "big").exists()
 
 
 HOSTILE_WHEELS: dict[str, tuple[dict[str, str], str]] = {

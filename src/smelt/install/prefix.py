@@ -21,7 +21,7 @@ from smelt.install.locking import exclusive
 from smelt.install.packages import PACKAGES, provide
 from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
 from smelt.install.pypi import plan as plan_pypi
-from smelt.install.pypi_prefix import pypi_files
+from smelt.install.pypi_prefix import pypi_files, site_entries
 from smelt.install.reproducible import VARIABLE as REPRODUCIBLE
 from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
 from smelt.install.state import (
@@ -188,6 +188,7 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
     write_environment_files(request)
     failure: SmeltError | None = None
     if request.pypi is not None:
+        entries = site_entries(prefix)
         try:
             await install_pypi(
                 prefix,
@@ -201,8 +202,8 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
                 lock=plan.lock,
             )
         except SmeltError as error:
-            if error.kind == "hostile-package":
-                raise  # there may be more to clear away than its files: the environment is started anew
+            if error.kind == "hostile-package" or site_entries(prefix) != entries:
+                raise  # nobody knows what has to be cleared away: the environment is started anew
             failure = error
     untouched = not linked and not removed and not pypi and is_complete_fingerprint(inherited)
     # where PyPI packages are missing, the conda packages need not be linked anew
@@ -222,6 +223,9 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
     write_state(prefix, finished)
     if failure is not None:
         raise failure
+    if request.link_scripts and request.state_folder is not None:
+        # scripts may change what their packages brought: that is how it is to be
+        remember(prefix, request.environment, request.state_folder)
     done = {distribution.name for distribution in pypi.install}
     return InstallResult(
         prefix=prefix,

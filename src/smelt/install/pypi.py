@@ -260,7 +260,8 @@ def _environment(prefix: Path, wanted: PypiInstall) -> dict[str, str]:
 
 def _explained(text: str, distributions: Sequence[Distribution]) -> InstallError:
     text = text.removeprefix("error: ")
-    if "Hash mismatch" in text:
+    words = " ".join(text.split())  # uv breaks lines
+    if "Hash mismatch" in words:
         return InstallError(
             "a PyPI package is not what was locked",
             code="hash-mismatch",
@@ -268,14 +269,14 @@ def _explained(text: str, distributions: Sequence[Distribution]) -> InstallError
             help="the index, or something on the way to it, changed the file: do not use it before you know why; "
             "`smelt update` accepts the new file",
         )
-    if "No space left" in text:
+    if "No space left" in words:
         return InstallError("no space left for PyPI packages", code="disk-full", notes=[text], help="free some space")
     names = ", ".join(each.name for each in distributions[:5]) + (", …" if len(distributions) > 5 else "")
     return InstallError(
         f"PyPI packages cannot be installed ({names})",
         code="pypi-install",
         notes=[text],
-        help="what was installed before stays; the next installation goes on from there",
+        help="run the command again when that is mended: what was left half-installed is cleared away",
     )
 
 

@@ -95,6 +95,11 @@ def distribution_files(distribution: InstalledDistribution) -> list[Path]:
     return [_place(distribution.folder.parent, name) for name, _ in _record(distribution.folder)]
 
 
+def site_entries(prefix: Path) -> frozenset[str]:
+    """What lies in the folders of Python packages, relative to the prefix: it shows whether uv wrote anything."""
+    return frozenset(str(path.relative_to(prefix)) for folder in _site_packages(prefix) for path in folder.iterdir())
+
+
 def pypi_files(prefix: Path) -> frozenset[str]:
     """The files that PyPI packages brought, relative to the prefix (POSIX)."""
     found: set[str] = set()
