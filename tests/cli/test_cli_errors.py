@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_kit import SUBDIR, Channel, environment, manifest, partial, posix, recipe, smelt
+from spine_kit import OTHER, SUBDIR, Channel, environment, manifest, partial, posix, recipe, smelt
 
 pytestmark = posix
 
@@ -212,7 +212,38 @@ def test_what_the_machine_lacks(root: Path, channel: Channel) -> None:
     text = fails(root, "lock")
     assert "__cuda >=13, for which no candidates were found" in text
     assert f"note: virtual packages assumed for {SUBDIR}: __" in text
-    assert 'say so in `[system-requirements]` (`cuda = "…"`)' in text
+    suggested = f'{{ platform = "{SUBDIR}", cuda = "13" }}'
+    assert f"say so in `platforms` of the workspace: `{suggested}`" in text
+    written = (root / "pixi.toml").read_text(encoding="utf-8")
+    written = written.replace(f'platforms = ["{SUBDIR}"]', f"platforms = [{suggested}]")
+    (root / "pixi.toml").write_text(written, encoding="utf-8")
+    assert smelt(root, "lock").returncode == 0
+
+
+def test_what_is_there_for_another_platform(root: Path, channel: Channel) -> None:
+    channel.add("here", subdir=SUBDIR)
+    channel.index()
+    manifest(root, [channel.url], '[dependencies]\nhere = "*"\n', (SUBDIR, OTHER))
+    text = fails(root, "lock")
+    assert f"error[unsatisfiable]: environment `default` cannot be solved for {OTHER}\n" in text
+    assert f"it is there for {SUBDIR}: require it only where it is, as in `[target.{SUBDIR}.dependencies]`" in text
+
+
+def test_constraints_are_pointed_at(root: Path, channel: Channel) -> None:
+    channel.add("base", "3.0")
+    channel.add("user", depends=["base >=3"])
+    channel.index()
+    manifest(root, [channel.url], '[dependencies]\nuser = "*"\n[constraints]\nbase = "<2"\n')
+    text = fails(root, "lock")
+    assert 'base = "<2"' in text and 'user = "*"' in text
+    assert text.count("the constraint base <2 cannot be fulfilled") == 1
+
+
+def test_a_channel_that_is_not_among_the_channels(root: Path, channel: Channel) -> None:
+    channel.add("base", "3.0")
+    channel.index()
+    manifest(root, [channel.url], '[dependencies]\nbase = { version = "*", channel = "https://c.example/x" }\n')
+    assert "`base` is to come from https://c.example/x, which is not among `channels`" in fails(root, "lock")
 
 
 def test_a_missing_compiler(root: Path, channel: Channel) -> None:

@@ -21,7 +21,7 @@ from smelt.lock.platforms import align
 from smelt.lock.reader import read
 from smelt.lock.satisfiability import Checks, Mismatch
 from smelt.lock.satisfiability import check as check_lock
-from smelt.resolve.check import check
+from smelt.resolve.check import check, has_sources
 from smelt.resolve.packages import PackageLoader
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.matching import RattlerMatcher
@@ -81,6 +81,8 @@ def told(workspace: Workspace, mismatches: Iterable[Mismatch]) -> Answer:
 
 def with_sources(workspace: Workspace, lock: Lock, structure: Answer) -> Answer | str:
     """The answers that differ when every source package is rendered, or why they cannot be."""
+    if not has_sources(workspace, lock):
+        return {}  # it would be the same check again
     try:
         mismatches = check(workspace, lock, PackageLoader(workspace, lock, network=Network(offline=True)))
     except SmeltError as error:

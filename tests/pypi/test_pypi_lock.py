@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
-from pypi_kit import PYTHON, Make, dynamic_project, project, sdist, served, simple_index, wheel
+from pypi_kit import PYTHON, Make, dynamic_project, metadata, project, sdist, served, simple_index, wheel
 
+from git_kit import GitRepository
 from smelt.api.workspace import Workspace
 from smelt.errors import NotSupportedError, SmeltError, SolveError
 from smelt.lock.model import Lock, PypiPackage
@@ -375,3 +378,41 @@ def test_a_wrong_python_builds_nothing(workspace: Make, links: Path, tmp_path: P
     error = solve_error(workspace('built = "*"', platforms=(OTHER,)))
     assert error.kind == "pypi-no-interpreter"
     assert versions(workspace('app = "*"', platforms=(OTHER,)).lock().lock, platform=OTHER)["app"] == "2.0"
+
+
+def test_static_metadata_need_no_interpreter(workspace: Make, tmp_path: Path, links: Path, channel: Channel) -> None:
+    """For another Python than this one, on another platform: what a checkout or an sdist says of itself is enough."""
+    other = "3.10.13" if not PYTHON.startswith("3.10.") else "3.11.7"
+    channel.add("python", other, subdir=OTHER)
+    channel.index()
+    repository = GitRepository(tmp_path / "repository")
+    project(repository.folder, "tracked", "2.0", ["base"])
+    commit = repository.commit()
+    minor = other.rpartition(".")[0]
+    for form, name in (("2.2", "modern"), ("2.1", "aged")):
+        folder = project(tmp_path / name, name, "1.0", ["base"])
+        path = sdist(tmp_path / "ws" / "files", folder, name)
+        with_metadata(path, metadata(name, "1.0", ["base>=1"], (), None, form))
+    sources = f'tracked = {{ git = "{repository.url}", rev = "{commit}" }}\n'
+    sources += 'modern = { path = "files/modern-1.0.tar.gz" }'
+    made = workspace(sources, conda=f'python = "{minor}.*"', platforms=(OTHER,))
+    found = pypi(locked(made), platform=OTHER)
+    assert found.keys() == {"tracked", "modern", "base"}
+    assert list(found["modern"].data["requires_dist"]) == ["base>=1"]
+    assert list(found["tracked"].data["requires_dist"]) == ["base"]
+    aged = workspace('aged = { path = "files/aged-1.0.tar.gz" }', conda=f'python = "{minor}.*"', platforms=(OTHER,))
+    with pytest.raises(SolveError) as caught:
+        aged.lock()
+    assert caught.value.kind == "pypi-no-interpreter"
+
+
+def with_metadata(path: Path, text: str) -> None:
+    """Give an sdist other metadata."""
+    with tarfile.open(path) as archive:
+        files = [each for each in archive if each.isfile()]
+        members = [(each, found.read()) for each in files if (found := archive.extractfile(each)) is not None]
+    with tarfile.open(path, "w:gz") as archive:
+        for member, data in members:
+            content = text.encode() if member.name.endswith("/PKG-INFO") else data
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))

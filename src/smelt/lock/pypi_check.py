@@ -10,6 +10,7 @@ from smelt.lock.purls import PypiIdentity, identities
 from smelt.lock.pypi import LocalMetadata, PypiLocked, PypiWalk, build_problem, wheel_problem
 from smelt.lock.pypi_index import indexes_problem, locked_indexes
 from smelt.lock.pypi_platform import platform_of
+from smelt.lock.pypi_requirement import from_manifest
 from smelt.lock.walk import Problem, Walk
 from smelt.types import CondaRecord
 from smelt.workspace.model import EffectiveEnvironment
@@ -28,12 +29,14 @@ def walk_pypi(
     local: Local,
 ) -> tuple[PypiWalk, Problem | None]:
     """Walk from the PyPI requirements of an environment; ``walk`` has been through its conda requirements."""
-    if not pypi and conda and all(isinstance(p, CondaRecord) and p.purls is None for p in conda.values()):
-        reason = "the lock file does not say which conda packages count as packages of a PyPI index"
-        missing: Problem | None = Problem("missing-purls", reason)
-    else:
-        missing = None
     platform = platform_of(conda, effective.platform.subdir, effective.platform.virtual_packages)
+    missing: Problem | None = None
+    if not pypi and conda and all(isinstance(p, CondaRecord) and p.purls is None for p in conda.values()):
+        # where no requirement is for this platform nothing has to count as one
+        wanted = map(from_manifest, effective.pypi_requirements)
+        if platform is None or any(platform.holds(each.marker, each.extras) for each in wanted):
+            reason = "the lock file does not say which conda packages count as packages of a PyPI index"
+            missing = Problem("missing-purls", reason)
     locked = PypiLocked(
         packages=pypi,
         conda=_identities(conda, walk),

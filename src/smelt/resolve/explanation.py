@@ -10,6 +10,7 @@ from smelt.resolve.model import Context, SourceRequirement
 from smelt.resolve.packages import PackageLoader
 from smelt.solve.conda import CondaSolver
 from smelt.text import closest
+from smelt.workspace.channel import channel_url
 from smelt.workspace.model import Dependency, EffectiveEnvironment
 
 _NAME = r"([A-Za-z0-9_][A-Za-z0-9_.-]*)"
@@ -18,6 +19,8 @@ _MISSING = (
     re.compile(rf"{_NAME}(?: [^\n]*?)?, for which no candidates were found"),
 )
 _MOST_VERSIONS = 8
+_FRIENDLY = {"__cuda": "cuda", "__glibc": "glibc", "__linux": "linux", "__osx": "macos", "__win": "windows"}
+"""How `platforms` calls virtual packages."""
 
 
 class Explainer:
@@ -40,7 +43,7 @@ class Explainer:
         """
         text = "\n".join(error.notes)
         first = members[0]
-        dependencies = [each for member in members for each in member.dependencies]
+        dependencies = [each for member in members for each in (*member.dependencies, *member.constraints)]
         # the line about the environment takes the place of "cannot solve", which says nothing more
         notes = [*([error.message] if error.kind != SolveError.code else []), *error.notes]
         help = error.help
@@ -61,11 +64,8 @@ class Explainer:
             assumed = ", ".join(str(package) for package in first.platform.virtual_packages)
             notes.append(f"virtual packages assumed for {first.platform.name}: {assumed or 'none'}")
         if virtual:
-            key = virtual[0].removeprefix("__")
-            help = help or (
-                f"`{virtual[0]}` is what the machine must have: if it has it, say so in `[system-requirements]` "
-                f'(`{key} = "…"`) of the workspace or of a feature'
-            )
+            help = help or _machine_must(virtual[0], text, context.subdir)
+        help = help or self._other_channel(dependencies, text, context)
         built_for = _built_for(text, context) if sources else None
         help = help or built_for
         if context.exclude_newer is not None and names:
@@ -83,6 +83,17 @@ class Explainer:
             notes=notes,
             help=help,
         )
+
+    def _other_channel(self, dependencies: Iterable[Dependency], text: str, context: Context) -> str | None:
+        """What to do where a requirement names a channel that the environment does not have."""
+        if "not in requested channel" not in text:
+            return None
+        root = self._loader.workspace.root
+        for dependency in dependencies:
+            channel = dependency.spec.channel
+            if channel is not None and channel_url(channel, root) not in context.channels:
+                return f"`{dependency.name}` is to come from {channel}, which is not among `channels`: add it there"
+        return None
 
     def _source_versions(self, source: SourceRequirement, context: Context) -> str:
         versions = sorted({variant.version for variant in self._loader.render(source, context)})
@@ -107,11 +118,30 @@ class Explainer:
                 f"`{name}` is a compiler: add a channel that has it to `channels`, or make a package of the one that "
                 "this machine has with `smelt channel add-toolchain`"
             )
+        elsewhere = [
+            platform.name
+            for platform in self._loader.workspace.platforms
+            if platform.subdir != context.subdir
+            and await self._solver.versions(name, context.channels, platform.subdir)
+        ]
+        if elsewhere:
+            return note, (
+                f"it is there for {', '.join(elsewhere)}: require it only where it is, "
+                f"as in `[target.{elsewhere[0]}.dependencies]`"
+            )
         guess = closest(name, await self._solver.names(context.channels, context.subdir))
         return (
             note,
             f"did you mean `{guess}`?" if guess else "check its spelling, or add a channel that has it to `channels`",
         )
+
+
+def _machine_must(name: str, text: str, subdir: str) -> str:
+    """What to do where a virtual package is missing, or another version of it is asked for."""
+    asked = re.search(rf"{name} [>=~]*([0-9][0-9.]*)", text)
+    version = asked.group(1).rstrip(".") if asked is not None else "…"
+    entry = f'{{ platform = "{subdir}", {_FRIENDLY.get(name, name)} = "{version}" }}'
+    return f"`{name}` is what the machine must have: if it has it, say so in `platforms` of the workspace: `{entry}`"
 
 
 def _built_for(text: str, context: Context) -> str | None:

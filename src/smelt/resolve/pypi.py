@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from smelt.config.network import Network
-from smelt.errors import Label, ManifestError, NotSupportedError, SmeltError, SolveError
-from smelt.lock.model import Lock, PypiPackage
+from smelt.errors import Label, ManifestError, NotSupportedError, SmeltError, SolveError, SourceError
+from smelt.lock.model import BuildSource, Lock, PypiPackage
 from smelt.lock.purls import identities
 from smelt.lock.pypi import PypiLocked, PypiWalk
 from smelt.lock.pypi_platform import PypiPlatform, platform_of
@@ -21,9 +21,12 @@ from smelt.manifest.document import read_document
 from smelt.manifest.pypi import PypiRequirement
 from smelt.resolve.model import Solution
 from smelt.resolve.purls import PurlMapper
+from smelt.solve.conda import CondaSolver
 from smelt.solve.cutoff import parse_cutoff
+from smelt.solve.machine import machine_virtual_packages
 from smelt.solve.pypi import InterpreterNeeded, choose, fits_interpreter, lock_packages
 from smelt.solve.pypi_request import PypiSolveRequest
+from smelt.solve.request import SolveRequest
 from smelt.types import CondaRecord, current_platform, spec_name
 from smelt.workspace.model import EffectiveEnvironment, Workspace
 from smelt.workspace.pypi import group_options
@@ -34,7 +37,10 @@ ProvidePython = Callable[[Sequence[CondaRecord], str], Awaitable[Path]]
 
 @dataclass(frozen=True, slots=True)
 class PypiSolver:
-    """Solves the PyPI requirements of environments that are solved together. ``provide``: a Python to build with."""
+    """Solves the PyPI requirements of environments that are solved together.
+
+    ``provide``: a Python to build with. ``solver``: finds one of this machine where another platform is solved for.
+    """
 
     workspace: Workspace
     old: Lock | None
@@ -42,6 +48,10 @@ class PypiSolver:
     provide: ProvidePython | None
     mapper: PurlMapper
     network: Network = field(default_factory=Network)
+    solver: CondaSolver | None = None
+    _provided: dict[tuple[str, ...], asyncio.Task[Path]] = field(
+        default_factory=dict[tuple[str, ...], "asyncio.Task[Path]"], compare=False
+    )
 
     async def complete(self, solution: Solution, members: Sequence[EffectiveEnvironment]) -> Solution:
         """``solution`` with the PyPI packages of ``members``, and with package URLs of its conda packages.
@@ -92,38 +102,69 @@ class PypiSolver:
             strategy=first.solve_strategy,
             exclude_newer=_moment(first.exclude_newer, now),
             network=self.network,
+            checkout=self._checkout,
             package_cutoffs={name: _moment(text, now) or "" for name, text in first.pypi_package_cutoffs.items()},
         )
         isolated = request.options.no_build_isolation == ()
         if not isolated:
-            request = replace(request, interpreter=await self._interpreter(solution, request, isolated=False))
+            request = replace(request, interpreter=await self._interpreter(solution, request, first, isolated=False))
         try:
             chosen = await asyncio.to_thread(choose, request)
             needed = chosen.built and request.interpreter is None and not fits_interpreter(platform.python_minor)
         except InterpreterNeeded:
             chosen, needed = None, True
         if needed:
-            request = replace(request, interpreter=await self._interpreter(solution, request, isolated=isolated))
+            request = replace(request, interpreter=await self._interpreter(solution, request, first, isolated=isolated))
         if chosen is None:
             chosen = await asyncio.to_thread(choose, request)
         return await asyncio.to_thread(lock_packages, chosen, request)
 
-    async def _interpreter(self, solution: Solution, request: PypiSolveRequest, *, isolated: bool) -> Path:
+    def _checkout(self, address: str, commit: str, subdirectory: str | None) -> Path | None:
+        """The code of a git source, for what it says of itself; uv tells what is wrong with it if it cannot be had."""
+        from smelt.source.fetch import checkout
+
+        try:
+            source = BuildSource(git=address, rev=commit, subdir=subdirectory)
+            return checkout(source, self.workspace.root, network=self.network).folder
+        except SourceError:
+            return None
+
+    async def _interpreter(
+        self, solution: Solution, request: PypiSolveRequest, member: EffectiveEnvironment, *, isolated: bool
+    ) -> Path:
         """A Python of the environment's version, with what the environment holds where builds are not isolated."""
         here = request.platform.subdir == current_platform()
         if here and self.provide is not None:
             records = [record for record in solution.records if record.name not in solution.chosen]
             if isolated:
                 records = _closure(records, "python")
-            return await self.provide(records, request.platform.subdir)
+            return await self._provide(records, request.platform.subdir)
         if fits_interpreter(request.platform.python_minor):
             return Path(sys.executable)
         minor = ".".join(map(str, request.platform.python_minor))
+        notes: list[str] = []
+        if isolated and not here and self.provide is not None and self.solver is not None:
+            # as the reference does it: a Python of this machine builds, and tells of itself what it is
+            try:
+                found = await self.solver.solve(_python_here(minor, member))
+                return await self._provide(_closure(found, "python"), current_platform())
+            except SolveError as error:
+                notes = [error.message, *error.notes]
         raise SolveError(
             f"something has to be built for its metadata, and there is no Python {minor} here to do that with",
             code="pypi-no-interpreter",
+            notes=notes,
             help=f"lock with a Python {minor}, on a machine of that platform, or take versions that come as wheels",
         )
+
+    async def _provide(self, records: Sequence[CondaRecord], subdir: str) -> Path:
+        """Install ``records``, once for all that ask for the same at the same time."""
+        assert self.provide is not None
+        key = tuple(sorted(record.url for record in records))
+        task = self._provided.get(key)
+        if task is None:
+            task = self._provided[key] = asyncio.ensure_future(self.provide(records, subdir))
+        return await asyncio.shield(task)
 
     def _locked(self, members: Sequence[EffectiveEnvironment]) -> tuple[PypiPackage, ...]:
         """The packages to stay with, where they can."""
@@ -183,6 +224,20 @@ def part_of(
 def _platform(solution: Solution, member: EffectiveEnvironment) -> PypiPlatform | None:
     conda = {record.name: record for record in solution.records}
     return platform_of(conda, member.platform.subdir, member.platform.virtual_packages)
+
+
+def _python_here(minor: str, member: EffectiveEnvironment) -> SolveRequest:
+    """The solve for a Python of this machine from the channels of an environment."""
+    return SolveRequest(
+        specs=(f"python {minor}.*",),
+        channels=member.channels,
+        subdir=current_platform(),
+        virtual_packages=machine_virtual_packages(),
+        channel_priority=member.channel_priority,
+        exclude_newer=member.exclude_newer,
+        channel_cutoffs=tuple(sorted(member.channel_cutoffs.items())),
+        package_cutoffs=tuple(sorted(member.package_cutoffs.items())),
+    )
 
 
 def _closure(records: Sequence[CondaRecord], root: str) -> list[CondaRecord]:

@@ -59,13 +59,16 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     loader = PackageLoader(request.workspace, request.old, request.unlock, request.network, request.tools)
     workspace = await asyncio.to_thread(with_dev, request.workspace, loader)
     request = replace(request, workspace=workspace)
+    conda = request.solver or CondaSolver(network=request.network)
     solver = SourceSolver(
         loader,
-        request.solver or CondaSolver(network=request.network),
+        conda,
         LockedInputs.from_lock(request.old, request.unlock),
         request.network,
     )
-    pypi = _pypi_solver(request) if any(each.pypi_requirements for each in workspace.effective.values()) else None
+    pypi = (
+        _pypi_solver(request, conda) if any(each.pypi_requirements for each in workspace.effective.values()) else None
+    )
     builder = LockBuilder(workspace)
     jobs: list[tuple[tuple[EffectiveEnvironment, ...], asyncio.Task[Solution]]] = []
     for group in solve_groups(workspace):
@@ -105,7 +108,7 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     return builder.finish()
 
 
-def _pypi_solver(request: ResolveRequest) -> PypiSolver:
+def _pypi_solver(request: ResolveRequest, conda: CondaSolver) -> PypiSolver:
     # not every workspace has PyPI requirements, and what they need takes 30 ms to import
     from smelt.resolve.purls import PurlMapper
     from smelt.resolve.pypi import PypiSolver
@@ -117,6 +120,7 @@ def _pypi_solver(request: ResolveRequest) -> PypiSolver:
         request.provide_python,
         PurlMapper(request.workspace, request.network),
         request.network,
+        conda,
     )
 
 

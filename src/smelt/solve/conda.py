@@ -316,7 +316,12 @@ def to_generic(package: VirtualPackage) -> GenericVirtualPackage:
 def explanation(text: str) -> str:
     """rattler's explanation of a conflict without its first words."""
     text = text.strip().removeprefix("Cannot solve the request because of: ")
-    return text.replace(f' [channel="{SOURCE_CHANNEL}"]', " (from source)").strip()
+    text = text.replace(f' [channel="{SOURCE_CHANNEL}"]', " (from source)").strip()
+    # a constraint is told once for each package that it leaves out
+    lines = text.split("\n")
+    told = [re.sub(r"^[\s│├└─]+", "", line) for line in lines]
+    kept = [line for line, own, after in zip(lines, told, [*told[1:], ""], strict=True) if own != after or not own]
+    return "\n".join(kept)
 
 
 def channel_error(error: Exception, channels: Sequence[str]) -> ChannelError:

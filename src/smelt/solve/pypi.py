@@ -6,7 +6,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -25,8 +27,7 @@ from smelt.solve.pypi_input import (
     project_text,
     stand_ins,
 )
-from smelt.solve.pypi_metadata import PypiMetadata, read_metadata
-from smelt.solve.pypi_project import read_project
+from smelt.solve.pypi_metadata import PypiMetadata, read_metadata, static_metadata
 from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.solve.pypi_uv import UvFailed, configured_index, run_uv
 
@@ -90,12 +91,11 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
         if normalize_pypi_name(str(package["name"])) not in provided
     ]
     found.sort(key=lambda each: each.name)
-    built = tuple(each.name for each in found if not each.is_wheel and not _says_everything(each))
+    sources = [each for each in found if not each.is_wheel]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        told = pool.map(partial(static_metadata, request), sources)
+        built = tuple(each.name for each, metadata in zip(sources, told, strict=True) if metadata is None)
     return PypiSolution(distributions=tuple(found), built=built)
-
-
-def _says_everything(each: Distribution) -> bool:
-    return each.folder is not None and read_project(each.folder) is not None
 
 
 def lock_packages(solution: PypiSolution, request: PypiSolveRequest) -> tuple[PypiPackage, ...]:
@@ -208,6 +208,7 @@ def _explained(text: str, request: PypiSolveRequest) -> SolveError:
     text = text.removeprefix("error: ").replace(PROJECT, "the environment")
     text = re.sub(r"^\s*cause: ", "", text.replace("No solution found when resolving dependencies\n", ""))
     text = re.sub(r"\bthe environment==0\b", "the environment", text)
+    text = re.sub(r"\n +(?=And )", "\n", text)
     pinned = [
         f"{identity.name} {identity.version}"
         for identity in request.installed

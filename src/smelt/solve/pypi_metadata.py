@@ -7,6 +7,7 @@ where it says everything itself; anything else uv unpacks or builds, into its ca
 from __future__ import annotations
 
 import email.parser
+import hashlib
 import json
 import netrc
 import re
@@ -28,11 +29,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from smelt.errors import SolveError
 from smelt.fs import smelt_cache, write_text
+from smelt.lock.pypi_source import parse_git
 from smelt.manifest.pypi import normalize_pypi_name
 from smelt.solve.pypi_distribution import Distribution, pylock_text
 from smelt.solve.pypi_input import index_addresses, isolation_arguments, platform_arguments, platform_environment
 from smelt.solve.pypi_project import read_project
 from smelt.solve.pypi_request import PypiSolveRequest
+from smelt.solve.pypi_static import sdist_metadata
 from smelt.solve.pypi_uv import UvFailed, run_uv
 
 _TIMEOUT = 30
@@ -52,7 +55,7 @@ def read_metadata(distributions: Sequence[Distribution], request: PypiSolveReque
     """The metadata of each distribution, by name. Raises SolveError (``pypi-metadata``) with uv's words."""
     found: dict[str, PypiMetadata] = {}
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        answers = pool.map(partial(_without_uv, request), distributions)
+        answers = pool.map(partial(static_metadata, request), distributions)
         for distribution, metadata in zip(distributions, answers, strict=True):
             if metadata is not None:
                 found[distribution.name] = metadata
@@ -60,35 +63,76 @@ def read_metadata(distributions: Sequence[Distribution], request: PypiSolveReque
     if rest:
         found |= _with_uv(rest, request)
     for distribution in rest:
-        _remember(distribution, found[distribution.name])
+        # of an sdist they may depend on the Python that built it
+        if distribution.sha256 is not None and distribution.is_wheel:
+            _remember(distribution.sha256, found[distribution.name])
     return found
 
 
-def _without_uv(request: PypiSolveRequest, distribution: Distribution) -> PypiMetadata | None:
+def static_metadata(request: PypiSolveRequest, distribution: Distribution) -> PypiMetadata | None:
+    """The metadata as far as they are known without building or unpacking anything by uv; None where they are not."""
     if distribution.folder is not None:
-        project = read_project(distribution.folder)
-        if project is None:
-            return None
-        return PypiMetadata(
-            version=project.version,
-            requires_dist=tuple(normal_requirement(text, distribution.name) for text in project.requires_dist),
-            requires_python=project.requires_python,
-        )
+        return _of_project(distribution.folder, distribution.name)
+    if distribution.git is not None:
+        found = _of_git(request, distribution)
+        # what a checkout does not say is only known once it was built
+        return found if found is not None and found.version is not None else None
     if distribution.sha256 is None:
         return None
     known = _remembered(distribution.sha256)
     if known is not None:
         return known
     if not distribution.is_wheel:
-        return None
-    if distribution.path is not None:
+        text = _from_sdist(request, distribution)
+    elif distribution.path is not None:
         text = _from_wheel(distribution.path)
     else:
-        text = _fetch(f"{distribution.url}.metadata", request)
+        text = _fetched_text(f"{distribution.url}.metadata", request)
     metadata = _parse(text, distribution.name) if text is not None else None
     if metadata is not None:
-        _remember(distribution, metadata)
+        _remember(distribution.sha256, metadata)
     return metadata
+
+
+def _of_project(folder: Path, name: str) -> PypiMetadata | None:
+    project = read_project(folder)
+    if project is None:
+        return None
+    return PypiMetadata(
+        version=project.version,
+        requires_dist=tuple(normal_requirement(text, name) for text in project.requires_dist),
+        requires_python=project.requires_python,
+    )
+
+
+def _of_git(request: PypiSolveRequest, distribution: Distribution) -> PypiMetadata | None:
+    source = parse_git(distribution.git or "")
+    if not source.commit or source.lfs or request.checkout is None:
+        return None
+    folder = request.checkout(source.git, source.commit, source.subdirectory)
+    return _of_project(folder, distribution.name) if folder is not None else None
+
+
+def _from_sdist(request: PypiSolveRequest, distribution: Distribution) -> str | None:
+    dynamic = _path(distribution.sha256 or "").with_suffix(".dynamic")
+    if dynamic.exists():
+        return None
+    try:
+        data = (
+            distribution.path.read_bytes()
+            if distribution.path is not None
+            else _fetch(distribution.url or "", request)
+            if "#subdirectory=" not in (distribution.url or "")
+            else None
+        )
+    except OSError:
+        return None
+    if data is None or hashlib.sha256(data).hexdigest() != distribution.sha256:
+        return None
+    text = sdist_metadata(data)
+    if text is None:
+        write_text(dynamic, "")  # it is not fetched again to find that out
+    return text
 
 
 def _from_wheel(path: Path) -> str | None:
@@ -100,8 +144,13 @@ def _from_wheel(path: Path) -> str | None:
         return None
 
 
-def _fetch(url: str, request: PypiSolveRequest) -> str | None:
-    """A metadata file; None where the index has none or does not give it to us (uv will be asked then)."""
+def _fetched_text(url: str, request: PypiSolveRequest) -> str | None:
+    data = _fetch(url, request)
+    return data.decode("utf-8", "replace") if data is not None else None
+
+
+def _fetch(url: str, request: PypiSolveRequest) -> bytes | None:
+    """A file; None where the index has none or does not give it to us (uv will be asked then)."""
     if request.network.offline:
         return None
     parts = urlsplit(url.partition("#")[0])
@@ -110,7 +159,7 @@ def _fetch(url: str, request: PypiSolveRequest) -> str | None:
     for _ in range(2):
         try:
             with urllib.request.urlopen(message, timeout=_TIMEOUT) as answer:
-                return cast("bytes", answer.read()).decode("utf-8", "replace")
+                return cast("bytes", answer.read())
         except urllib.error.HTTPError as error:
             if error.code < 500:
                 return None
@@ -257,13 +306,10 @@ def _remembered(sha256: str) -> PypiMetadata | None:
         return None  # not there, or damaged: it is found again
 
 
-def _remember(distribution: Distribution, metadata: PypiMetadata) -> None:
-    # of an sdist it may depend on the Python that built it
-    if distribution.sha256 is None or not distribution.is_wheel:
-        return
+def _remember(sha256: str, metadata: PypiMetadata) -> None:
     data = {
         "version": metadata.version,
         "requires_dist": list(metadata.requires_dist),
         "requires_python": metadata.requires_python,
     }
-    write_text(_path(distribution.sha256), json.dumps(data))
+    write_text(_path(sha256), json.dumps(data))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +21,8 @@ class PypiSolveRequest:
     ``requirements``: those whose markers hold. ``installed``: what conda packages count as; their versions do not move
     and nothing is fetched for them. ``locked``: packages to stay with where they still fit. ``root``: of the workspace;
     paths are relative to it. ``interpreter``: a Python to build with. ``exclude_newer``: RFC 3339 time stamps,
-    ``package_cutoffs`` by name. ``network``: how indexes are reached.
+    ``package_cutoffs`` by name. ``network``: how indexes are reached. ``checkout``: the folder of a git source by
+    address, commit and subdirectory, None where it cannot be had.
     """
 
     requirements: tuple[PypiRequirement, ...]
@@ -35,3 +36,4 @@ class PypiSolveRequest:
     package_cutoffs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     interpreter: Path | None = None
     network: Network = field(default_factory=Network)
+    checkout: Callable[[str, str, str | None], Path | None] | None = field(default=None, compare=False)
