@@ -11,6 +11,7 @@ from smelt.cli.options import add_jobs, add_lock_usage, load, lock_mode
 from smelt.cli.settings import add_settings
 from smelt.cli.terminal import Terminal, human_size
 from smelt.errors import UsageError
+from smelt.text import counted
 
 if TYPE_CHECKING:
     from smelt.api.workspace import Workspace
@@ -132,7 +133,8 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             progress,
         )
     content = done.content
-    what = f"{len(content.packages)} packages" + (f", {len(content.wheels)} wheels" if content.wheels else "")
+    packages, wheels = len(content.packages), len(content.wheels)
+    what = counted(packages, "package") + (f", {counted(wheels, 'wheel')}" if wheels else "")
     where = done.output if done.output is not None else "standard output"
     terminal.note(
         f"{terminal.style('✔', 'green', err=True)} packed environment {content.environment} for {content.platform}: "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from smelt.cli.terminal import Terminal
 from smelt.errors import UsageError
+from smelt.text import counted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +58,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         board.close()
     for warning in done.warnings:
         terminal.warn(warning)
-    what = f"{done.packages} packages" + (f", {done.wheels} wheels" if done.wheels else "")
+    what = counted(done.packages, "package") + (f", {counted(done.wheels, 'wheel')}" if done.wheels else "")
     terminal.note(f"{terminal.style('✔', 'green', err=True)} unpacked {what} to {done.prefix}")
     script = next(iter(done.scripts), None)
     if script is not None:
