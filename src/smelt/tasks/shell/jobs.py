@@ -21,7 +21,11 @@ WINDOWS = sys.platform == "win32"
 _STOPPING = frozenset(("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGABRT", "SIGBREAK"))
 _FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGBREAK")
 _FROM_TERMINAL = frozenset(("SIGINT", "SIGQUIT"))
+_BY_TERMINAL = frozenset((128 + 2, 128 + 3))
+"""Exit codes of what SIGINT or SIGQUIT ended."""
 _TICK = 0.05
+_HEARING = 0.5
+"""Seconds in which the main thread hears of a signal that a child has got from the terminal."""
 
 
 class Stopped(Exception):
@@ -42,6 +46,7 @@ class Jobs:
         self._children: list[Jobs] = []
         self._interruptible = False
         self._from_terminal: int | None = None
+        self._told = threading.Event()
         self._root: Jobs = parent._root if parent is not None else self
         if parent is not None:
             parent._children.append(self)
@@ -70,6 +75,9 @@ class Jobs:
                 del self._running[process.pid]
         code = 128 - code if code < 0 else code
         root = self._root
+        if code in _BY_TERMINAL and threading.current_thread() is not threading.main_thread():
+            # the terminal has told all at once, and the child may have ended before the main thread has heard of it
+            root._told.wait(_HEARING)
         if root._from_terminal is not None and code == 128 + root._from_terminal:
             root.send(root._from_terminal, forward=False)
         return code
@@ -145,6 +153,7 @@ class Jobs:
                 # the terminal has sent it to the child as well, which may use it for something else
                 # (an interpreter's prompt): only if the child ends by it, the script does
                 self._from_terminal = number
+                self._told.set()
                 return
             self.send(number, forward=not WINDOWS)
             if self._interruptible and name in _STOPPING:
