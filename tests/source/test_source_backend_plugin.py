@@ -100,4 +100,4 @@ def test_another_version_is_another_backend(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "lock-outdated" in done.stderr
     assert smelt(root, "install", env=variables).returncode == 0
-    assert "backend_version: '8'" in (root / "pixi.lock").read_text()
+    assert "backend_version: '8.0'" in (root / "pixi.lock").read_text()
