@@ -13,7 +13,7 @@ import pytest
 from install_kit import assert_exact, make_package, request_for
 
 from smelt.errors import CacheError, InstallError
-from smelt.install.packages import entry_problem
+from smelt.install.cache_entry import entry_problem
 from smelt.install.prefix import install
 from smelt.types import CondaRecord
 

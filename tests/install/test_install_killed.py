@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from install_kit import PLACEHOLDER, Content, Text, assert_exact, make_package, request_for
 
-from smelt.install.packages import entry_problem
+from smelt.install.cache_entry import entry_problem
 from smelt.install.prefix import install
 from smelt.install.state import is_current
 from smelt.types import CondaRecord

@@ -15,7 +15,7 @@ import pytest
 from install_kit import PLACEHOLDER, SUBDIR, Link, Text, assert_exact, make_package, present_files, request_for
 
 from smelt.errors import CacheError, ChannelError, InstallError, NotSupportedError
-from smelt.install.packages import entry_problem
+from smelt.install.cache_entry import entry_problem
 from smelt.install.prefix import install
 from smelt.install.request import InstallRequest, InstallResult, SilentReporter
 from smelt.install.state import is_current, marker_path, read_fingerprint, watched_paths

@@ -15,7 +15,7 @@ from smelt.api.reporter import Reporters
 from smelt.build.compare import differences
 from smelt.build.compiler_cache import CompilerCache, find_compiler_cache
 from smelt.build.environment import home_folder
-from smelt.build.execute import build_all, forget_tree
+from smelt.build.execute import build_all
 from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
 from smelt.build.roots import remember_use
@@ -24,6 +24,7 @@ from smelt.build.shared import SharedStore, shared_store
 from smelt.build.store import Store
 from smelt.build.surroundings import Surroundings
 from smelt.build.tree import Trees
+from smelt.build.work_folder import forget_tree
 from smelt.config.network import Network
 from smelt.errors import UnknownNameError
 from smelt.fs import cache_root, hold, remove_tree, smelt_cache

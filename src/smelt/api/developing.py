@@ -13,10 +13,10 @@ from dataclasses import replace
 from smelt.api.building import BuildOptions, needed_by, remember, run_builds, store, trees_folder, work_folder
 from smelt.api.reporter import Reporters
 from smelt.build.editable import derive, find, is_editable
-from smelt.build.execute import can_resume
 from smelt.build.model import Artifact, BuildNode
 from smelt.build.store import Store
 from smelt.build.tree import Trees
+from smelt.build.work_folder import can_resume
 from smelt.resolve.plan import BuildPlan
 from smelt.types import digest_json
 

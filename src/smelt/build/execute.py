@@ -6,30 +6,30 @@ import functools
 import shutil
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from smelt.build.cleanup import Cleanup
-from smelt.build.environment import output_folder
-from smelt.build.failure import build_error, metadata_error
+from smelt.build.described import compare_described
+from smelt.build.failure import build_error
 from smelt.build.freeze import freeze
 from smelt.build.job import JobSpec, Placement
 from smelt.build.model import Artifact, BuildNode
 from smelt.build.repack import description_job, repack
 from smelt.build.reporter import BuildReporter
-from smelt.build.requirement import canonical
 from smelt.build.run import BuiltPackage, run_worker
 from smelt.build.shared import SharedPackage, SharedStore
 from smelt.build.store import Store, log_name
 from smelt.build.surroundings import FetchSource, Surroundings, with_local_sources
-from smelt.build.tree import Trees, has_tree, tree_key
+from smelt.build.tree import Trees, tree_key
+from smelt.build.work_folder import explained, lock_of, output_folder_of, work_name
 from smelt.errors import BuildError, ErrorGroup, SmeltError
 from smelt.fs import cache_root, hold, hold_if_free, remove_tree
 from smelt.scheduler.cancellation import Cancellation
 from smelt.scheduler.graph import run_graph
-from smelt.types import CondaRecord, digest_json
+from smelt.types import CondaRecord
 
 Provide = Callable[[Sequence[CondaRecord]], None]
 """Sees to it that the package cache holds these packages whole; called from several threads at once."""
@@ -155,7 +155,7 @@ class _Builder:
         def run(cancellation: Cancellation) -> Artifact:
             started = time.monotonic()
             try:
-                with _explained(node, self._work_root):
+                with explained(node, self._work_root):
                     artifact = self._make(node, cancellation, started)
                     self._deliver_log(node, artifact.log)
             except SmeltError as error:
@@ -197,8 +197,8 @@ class _Builder:
         if self._shared is None or self._resumes(node):
             return None
         shared, found = self._shared, list[SharedPackage | None]()
-        folder = self._work_root / _work_name(node)
-        with hold(_lock_of(folder), f"fetching {node.label}", check=cancellation.check):
+        folder = self._work_root / work_name(node)
+        with hold(lock_of(folder), f"fetching {node.label}", check=cancellation.check):
             try:
                 remove_tree(folder)
                 folder.mkdir(parents=True)
@@ -207,7 +207,7 @@ class _Builder:
                 if package is None:
                     return None
                 try:
-                    _compare(node, package.index, package.run_exports)
+                    compare_described(node, package.index, package.run_exports)
                 except BuildError as error:
                     shared.refuse(node, "\n".join([error.message, *error.notes[1:]]))
                     return None
@@ -224,9 +224,9 @@ class _Builder:
 
     def _sweep(self, node: BuildNode) -> None:
         """Remove what a process left that was killed between storing its artifact and clearing up."""
-        folder = self._work_root / _work_name(node)
+        folder = self._work_root / work_name(node)
         if folder.exists():
-            with hold_if_free(_lock_of(folder)) as free:
+            with hold_if_free(lock_of(folder)) as free:
                 if free:
                     self._cleanup.discard(folder)
 
@@ -263,10 +263,10 @@ class _Builder:
             # the reference's words: scripts look for them
             name = f"{node.variant.name}-{node.variant.version}-{node.variant.build}"
             self._reporter.line(node, f"Running build for recipe: {name}")
-        folder = self._work_root / _work_name(node)
+        folder = self._work_root / work_name(node)
         placement = self._placement(folder, node, visible)
         with hold(
-            _lock_of(folder),
+            lock_of(folder),
             f"building {node.label}",
             waiting=lambda message: self._reporter.waiting(node, message),
             check=cancellation.check,
@@ -284,7 +284,7 @@ class _Builder:
                     raise build_error(node, built, kept)
                 if files is not None:
                     built = _repacked(built, files, spec, placement)
-                _compare(node, built.index, built.run_exports)
+                compare_described(node, built.index, built.run_exports)
                 repacked = files is not None
                 artifact = self._store.put(
                     node, built.archive, built.index, placement.log, repacked=repacked, undeclared=built.undeclared
@@ -301,7 +301,7 @@ class _Builder:
         return artifact
 
     def _placement(self, folder: Path, node: BuildNode, visible: tuple[Path, ...]) -> Placement:
-        output = _output_folder(folder, node)
+        output = output_folder_of(folder, node)
         around, trees = self._surroundings, self._trees
         kept = trees.root / folder.name if trees is not None and node.key in trees.keep else None
         return Placement(
@@ -377,77 +377,6 @@ def _tool(node: BuildNode) -> Mapping[str, Any] | None:
     from smelt.build.foreign import tool_data
 
     return tool_data(node.variant.foreign)
-
-
-@contextmanager
-def _explained(node: BuildNode, folder: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BuildError(
-            f"{node.label}: the work folder cannot be used: {error.strerror or error}",
-            code="work-folder",
-            notes=[str(error.filename or folder)],
-            help="free some space, correct the permissions, or choose another cache (PIXI_CACHE_DIR)",
-        ) from error
-
-
-def _lock_of(folder: Path) -> Path:
-    """The lock of a work folder."""
-    return folder.with_name(f"{folder.name}.lock")
-
-
-def _work_name(node: BuildNode) -> str:
-    """The same for every build of a package and variant, so that paths in it are stable; short."""
-    variant = node.variant
-    digest = digest_json([variant.name, node.subdir, node.build_subdir, dict(variant.variant), variant.build])
-    return f"{variant.name[:20]}-{digest[:8]}"
-
-
-def can_resume(node: BuildNode, work_root: Path, trees: Path) -> bool:
-    """Whether there is a tree that the build of ``node`` could go on with."""
-    folder = work_root.resolve() / _work_name(node)
-    return has_tree(trees / folder.name, tree_key(node, _output_folder(folder, node)))
-
-
-def forget_tree(node: BuildNode, trees: Path) -> None:
-    """Away with the tree of ``node``. Raises OSError."""
-    remove_tree(trees / _work_name(node))
-
-
-def _output_folder(folder: Path, node: BuildNode) -> Path:
-    try:
-        return output_folder(folder, node.variant.name)
-    except ValueError as error:
-        raise BuildError(
-            f"the path of the work folder is {error} characters too long to build {node.variant.name} in it",
-            code="path-too-long",
-            notes=[str(folder)],
-            help="use a cache with a shorter path (PIXI_CACHE_DIR)",
-        ) from error
-
-
-def _compare(node: BuildNode, index: Mapping[str, Any], run_exports: Mapping[str, Any]) -> None:
-    """What the package says of itself must be what was locked. Raises BuildError (``metadata-mismatch``)."""
-    exports = node.metadata.run_exports.to_dict()
-    differences: list[str] = []
-    for key, wanted, found in (
-        ("depends", node.metadata.depends, index.get("depends")),
-        ("constrains", node.metadata.constrains, index.get("constrains")),
-        *((f"run_exports.{kind}", exports.get(kind, ()), run_exports.get(kind)) for kind in _EXPORTS),
-    ):
-        locked = {canonical(text) for text in wanted}
-        actual = {canonical(text) for text in found or ()}
-        differences += [f"{key}: {text} is locked, the package does not have it" for text in sorted(locked - actual)]
-        differences += [f"{key}: the package has {text}, it is not locked" for text in sorted(actual - locked)]
-    for key, value in (("name", node.variant.name), ("version", node.variant.version), ("build", node.variant.build)):
-        if str(index.get(key)) != value:
-            differences.append(f"{key}: {value} is locked, the package has {index.get(key)}")
-    if differences:
-        raise metadata_error(node, differences)
-
-
-_EXPORTS = ("weak", "strong", "noarch", "weak_constrains", "strong_constrains")
 
 
 class _Serial:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -13,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from smelt.errors import CacheError, InstallError, SmeltError
+from smelt.errors import InstallError, SmeltError
 from smelt.fs import cache_root
+from smelt.install.cache_entry import PACKAGES
 from smelt.install.contents import is_whole, remember
+from smelt.install.failure import broken_off, prefix_error, rattler_error, skipped_scripts
 from smelt.install.layout import lock_path, prepare_state_folder, recorded_prefix, write_environment_files
 from smelt.install.locking import exclusive
-from smelt.install.packages import PACKAGES, provide
+from smelt.install.packages import provide
 from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
 from smelt.install.pypi import plan as plan_pypi
 from smelt.install.pypi_prefix import pypi_files, site_entries
@@ -40,10 +40,7 @@ from smelt.install.state import (
     write_state,
 )
 from smelt.install.verify import Damage, clear, verify, wipe
-from smelt.types import NOARCH, CondaRecord, digest_json, platform_family
-
-_TIGHT = 4 << 20
-"""Fewer free bytes than this are taken for a full disk."""
+from smelt.types import NOARCH, CondaRecord, digest_json
 
 
 async def install(request: InstallRequest, reporter: InstallReporter | None = None) -> InstallResult:
@@ -82,7 +79,7 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
                 return InstallResult(prefix=prefix, digest=request.digest, changed=False)
             return await _install_locked(request, reporter, stack, held)
     except OSError as error:
-        raise _prefix_error(error.errno, str(error), prefix) from error
+        raise prefix_error(error.errno, str(error), prefix) from error
 
 
 async def _install_locked(
@@ -234,7 +231,7 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
         linked=tuple(sorted({*linked, *done})),
         removed=tuple(sorted({*removed, *(each.name for each in pypi.remove if each.name not in done)})),
         repaired=plan.start_anew or _summary([*map(str, plan.damages), *pypi.damages]),
-        skipped_scripts=() if request.link_scripts else _skipped_scripts(request, linked),
+        skipped_scripts=() if request.link_scripts else skipped_scripts(request, linked),
     )
 
 
@@ -313,11 +310,11 @@ async def _link(request: InstallRequest, plan: _Plan, reporter: InstallReporter)
             config=_link_config(request),
         )
     except (exceptions.InstallerError, exceptions.TransactionError, exceptions.IoError) as error:
-        raise _rattler_error(request, str(error)) from error
+        raise rattler_error(request, str(error)) from error
     except Exception as error:
         if type(error).__name__ != "RustPanic":  # rattler exports no such class
             raise
-        raise _broken_off(request, error) from error
+        raise broken_off(request, error) from error
     names = {record.name for record in request.records}
     return listener.linked, [name for name in listener.unlinked if name not in names]
 
@@ -397,71 +394,7 @@ def _check_complete(request: InstallRequest, state: PrefixState) -> None:
         )
 
 
-def _skipped_scripts(request: InstallRequest, linked: list[str]) -> tuple[str, ...]:
-    windows = platform_family(request.subdir) == "win"
-    folder, end = ("Scripts", "-post-link.bat") if windows else ("bin", "-post-link.sh")
-    try:
-        present = {name for name in os.listdir(request.prefix / folder) if name.endswith(end)}  # noqa: PTH208
-    except OSError:
-        return ()
-    return tuple(f"{folder}/.{name}{end}" for name in sorted(linked) if f".{name}{end}" in present)
-
-
 def _summary(damages: Sequence[str]) -> str | None:
     if not damages:
         return None
     return damages[0] if len(damages) == 1 else f"{damages[0]}, and {len(damages) - 1} more"
-
-
-def _rattler_error(request: InstallRequest, text: str) -> InstallError | CacheError:
-    if "cache lock" in text or "package cache layer" in text:
-        return CacheError(
-            f"cannot use the package cache in {request.cache or cache_root()}",
-            notes=[text],
-            help="see that the folder can be written, or set PIXI_CACHE_DIR to another",
-        )
-    _, _, rest = text.rpartition("(os error ")
-    digits = rest.partition(")")[0]
-    if digits.isdigit() and int(digits) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
-        return _prefix_error(int(digits), text, request.prefix)
-    first, *causes = text.split("\n")
-    urls = [r.url for r in request.records if f"{r.name}-{r.version}-{r.build}" in first]
-    hint = "`smelt install` starts this environment anew"
-    if "noarch python packages" in text or "python version" in text:
-        hint = "a package of pure Python needs `python` in its environment: add it to the dependencies"
-    return InstallError(
-        f"cannot install environment `{request.environment}`: {first}",
-        notes=["\n".join(causes)] * bool(causes) + urls,
-        help=hint,
-    )
-
-
-def _broken_off(request: InstallRequest, error: Exception) -> InstallError:
-    """The error for a panic in rattler, of which a full disk is the usual cause: it says so only at times."""
-    try:
-        free = shutil.disk_usage(request.prefix).free
-    except OSError:
-        free = 0
-    if free < _TIGHT:
-        return _prefix_error(errno.ENOSPC, str(error), request.prefix)
-    return InstallError(
-        f"rattler broke off while it installed environment `{request.environment}`",
-        notes=[str(error)],
-        help="run the command again: it starts this environment anew",
-    )
-
-
-def _prefix_error(number: int | None, text: str, prefix: Path) -> InstallError:
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return InstallError(
-            f"no space left for {prefix}",
-            code="disk-full",
-            notes=[text],
-            help="free some space and run the command again: it goes on from there",
-        )
-    return InstallError(
-        f"cannot write {prefix}",
-        code="not-writable",
-        notes=[text],
-        help="see who owns the folder and whether its file system is mounted read-only",
-    )

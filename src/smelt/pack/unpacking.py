@@ -13,7 +13,8 @@ from typing import IO
 
 from smelt.errors import PackError
 from smelt.fs import hold_if_free, remove_tree
-from smelt.install.packages import PACKAGES, provide_private
+from smelt.install.cache_entry import PACKAGES
+from smelt.install.packages import provide_private
 from smelt.install.prefix import install
 from smelt.install.pypi import PypiInstall
 from smelt.install.request import InstallReporter, InstallRequest, SilentReporter

@@ -6,29 +6,26 @@ without rattler-build.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import cast
 
 from smelt.errors import Label, NotSupportedError, SmeltError, SourceError
-from smelt.fs import smelt_cache, write_text
 from smelt.manifest.document import LazyPlace
 from smelt.source.backends.interface import Backend, BackendRecipe, literal_pattern
 from smelt.source.backends.registry import NATIVE, backend_of
-from smelt.source.engine import RecipeInput, RecipeOutput, condition_problem, engine_version, render_recipe
+from smelt.source.engine import RecipeInput, RecipeOutput, condition_problem
 from smelt.source.model import RenderedVariant, RenderRequest, Staging
 from smelt.source.pins import subpackage_text
 from smelt.source.profile import with_profile
+from smelt.source.rendered import cached_outputs, recipe_digest
 from smelt.source.requirement import apply_variant, is_template, requirement_name
 from smelt.source.script import with_explicit_script
 from smelt.source.variants import PROFILE_KEY, merge_variants
-from smelt.types import NOARCH, SourceLocation, digest_json
+from smelt.types import NOARCH, SourceLocation
 from smelt.workspace.package import Package
 
-_SCHEMA = 1
 _Item = str | Mapping[str, object]
 
 
@@ -59,7 +56,7 @@ def render(request: RenderRequest) -> tuple[RenderedVariant, ...]:
         v3=recipe.v3,
     )
     try:
-        outputs = _cached(engine, _digest(engine))
+        outputs = cached_outputs(engine, recipe_digest(engine))
     except SourceError as error:
         raise _condition_error(request.package) or error from error
     outputs = _numbered(outputs, request)
@@ -117,70 +114,6 @@ def _rank(variant: RenderedVariant, values: Mapping[str, tuple[str, ...]]) -> li
 
 
 # --- the cache ---------------------------------------------------------------------------------------------------
-
-
-_READS_MORE = re.compile(r"\b(load_from_file|include|file_name)\s*\(|\b(git|env)\.")
-"""Jinja functions that read other files, repositories or the environment."""
-
-
-def _digest(engine: RecipeInput) -> str | None:
-    """What the result of rendering depends on; None where it may depend on more than can be told."""
-    text = engine.recipe if isinstance(engine.recipe, str) else json.dumps(engine.recipe)
-    if _READS_MORE.search(text):
-        return None
-    return digest_json(
-        [
-            _SCHEMA,
-            engine_version(),
-            engine.recipe,
-            engine.subdir,
-            engine.build_subdir,
-            {key: list(values) for key, values in engine.defaults.items()},
-            [[path.name, path.read_text(encoding="utf-8", errors="surrogateescape")] for path in engine.files],
-            {key: list(values) for key, values in engine.variants.items()},
-            [list(group) for group in engine.zip_keys],
-            list(engine.use_keys),
-            engine.experimental,
-            engine.v3,
-        ]
-    )
-
-
-def _cached(engine: RecipeInput, digest: str | None) -> tuple[RecipeOutput, ...]:
-    if digest is None:
-        return render_recipe(engine)
-    path = smelt_cache() / "render" / digest[:2] / f"{digest}.json"
-    found = _read(path)
-    if found is not None:
-        return found
-    outputs = render_recipe(engine)
-    data = [
-        {
-            "name": output.name,
-            "version": output.version,
-            "build": output.build,
-            "build_number": output.build_number,
-            "noarch": output.noarch,
-            "variant": dict(output.variant),
-            "recipe": output.recipe,
-            "subpackages": {name: list(found) for name, found in output.subpackages.items()},
-            "skip": output.skip,
-        }
-        for output in outputs
-    ]
-    write_text(path, json.dumps(data, ensure_ascii=False), durable=False)
-    return outputs
-
-
-def _read(path: Path) -> tuple[RecipeOutput, ...] | None:
-    """A cached rendering; None where there is none, or a damaged one (then it is made again)."""
-    try:
-        data = cast("list[dict[str, Any]]", json.loads(path.read_text(encoding="utf-8")))
-        for item in data:
-            item["subpackages"] = {name: (found[0], found[1]) for name, found in item["subpackages"].items()}
-        return tuple(RecipeOutput(**item) for item in data)
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
-        return None
 
 
 # --- from an output to a variant ---------------------------------------------------------------------------------
