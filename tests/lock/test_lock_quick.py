@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -60,3 +62,20 @@ def record(version: str) -> CondaRecord:
         file_name=f"p-{version}-h0_0.conda",
         channel="file:///c/",
     )
+
+
+@given(
+    pattern=st.lists(st.sampled_from(("py", "3", "_", "*", "h0")), min_size=1, max_size=5)
+    .map("".join)
+    .filter(lambda text: "**" not in text),
+    build=st.lists(st.sampled_from(("py", "3", "_", "h0", "x")), min_size=1, max_size=5).map("".join),
+)
+@example("py*", "py3")
+@example("*_0", "h_0")
+@example("*py*", "h_py_0")
+@settings(max_examples=300, deadline=None)
+def test_build_strings_as_rattler_has_them(pattern: str, build: str) -> None:
+    spec = f"p * {pattern}"
+    quick = quick_match(spec)
+    if quick is not None:
+        assert quick.matches("1", build) == MATCHER.matches(spec, replace(record("1"), build=build)), (pattern, build)

@@ -33,7 +33,7 @@ class QuickMatch:
 
     __slots__ = ("_alternatives", "_build")
 
-    def __init__(self, alternatives: tuple[tuple[Bound, ...], ...], build: re.Pattern[str] | None) -> None:
+    def __init__(self, alternatives: tuple[tuple[Bound, ...], ...], build: Callable[[str], object] | None) -> None:
         self._alternatives = alternatives
         self._build = build
 
@@ -44,7 +44,7 @@ class QuickMatch:
 
     def matches(self, version: str, build: str) -> bool | None:
         """Whether a package of this version and build satisfies it; None where only rattler can tell."""
-        if self._build is not None and self._build.fullmatch(build) is None:
+        if self._build is not None and not self._build(build):
             return False
         numbers = _numbers(version)
         answer: bool | None = False
@@ -74,9 +74,7 @@ def quick_match(spec: str) -> QuickMatch | None:
     if found is None:
         return None
     version, build = found.group(2), found.group(3)
-    pattern = None
-    if build is not None and build != "*":
-        pattern = re.compile(re.escape(build).replace(r"\*", ".*"), re.DOTALL)
+    pattern = _build(build) if build is not None and build != "*" else None
     if version is None or version == "*":
         return QuickMatch(((),), pattern)
     alternatives: list[tuple[Bound, ...]] = []
@@ -89,6 +87,19 @@ def quick_match(spec: str) -> QuickMatch | None:
     return QuickMatch(tuple(alternatives), pattern)
 
 
+def _build(pattern: str) -> Callable[[str], object]:
+    """Whether a build string is as ``pattern`` has it: mostly without a regular expression, which is slow to make."""
+    start, *more = pattern.split("*")
+    if not more:
+        return pattern.__eq__
+    if more == [""]:
+        return lambda build: build.startswith(start)
+    if len(more) == 1 and not start:
+        return lambda build: build.endswith(more[0])
+    return re.compile(".*".join(map(re.escape, (start, *more))), re.DOTALL).fullmatch
+
+
+@lru_cache(maxsize=65536)
 def _bound(text: str) -> Bound | None:
     found = _BOUND.fullmatch(text)
     if found is None or (found.group(3) not in (None, ".*") and found.group(1) not in ("<", ">=")):
