@@ -68,7 +68,9 @@ def read_base(path: Path, scratch: Path, machine: tuple[str, str | None]) -> Bas
             raise _bad(path, "its layers and its description do not fit")
         return BaseImage(folder=folder, config=found, layers=tuple(manifest["layers"]))
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise _bad(path, str(error)) from error
+        if isinstance(error, FileNotFoundError):
+            raise _bad(path, "it is not there" if not path.exists() else "it is no OCI image layout") from error
+        raise _bad(path, getattr(error, "strerror", None) or str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise _bad(path, f"it is no OCI image layout ({error!r})") from error
 
