@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from smelt.archive import Member
@@ -51,17 +52,16 @@ def surroundings(
     return Surroundings(prefixes=tuple(prefixes), placeholder=placeholder, foreign=told)
 
 
-def _libraries(prefixes: Iterable[Path]) -> set[str]:
-    """The names of the libraries of environments."""
+@lru_cache(maxsize=1)
+def _libraries(prefixes: tuple[Path, ...]) -> frozenset[str]:
+    """The names of the libraries of environments. Asked only for what is not told otherwise: it looks at every file."""
     folders = [prefix / name for prefix in prefixes for name in ("lib", "lib64", "sysroot")]
-    return {path.name for folder in folders if folder.is_dir() for path in folder.rglob("*.so*")}
+    return frozenset(name for folder in folders for _, _, names in os.walk(folder) for name in names if ".so" in name)
 
 
 def undeclared(members: Sequence[Member], given: Surroundings) -> tuple[str, ...]:
     """A line for each thing that was not declared, by file; empty for a package that is clean."""
     known = {PurePosixPath(member.name).name for member in members}
-    if any(member.data.startswith(b"\x7fELF") for member in members):
-        known |= _libraries(given.prefixes)
     found: list[str] = []
     for member in sorted(members, key=lambda each: each.name):
         if member.link is not None:
@@ -92,7 +92,9 @@ def _of_file(member: Member, given: Surroundings, known: set[str]) -> list[str]:
         needed, paths = dynamic_section(data)
         for name in needed:
             library = PurePosixPath(name).name
-            if library not in known and not _BASELINE.fullmatch(library):
+            if library in known or _BASELINE.fullmatch(library) is not None:
+                continue
+            if library not in _libraries(given.prefixes):
                 found.append(f"{member.name} is linked with {name}, which no package of its environment has")
         for path in paths:
             if path.startswith("/") and not path.encode("utf-8", "surrogateescape").startswith(given.placeholder):
