@@ -126,7 +126,8 @@ class ManifestEditor:
         if not options.lock:
             return self.write(manifest)
         solved = self._workspace(manifest)
-        result = solved.lock(dry_run=True, unlock=options.unlock, only=options.only if options.unlock else None)
+        only = options.only if options.unlock else None
+        result = solved.lock(dry_run=True, unlock=options.unlock, only=only, platforms="locked")
         if options.pin is not None:
             manifest = options.pin(result.lock, manifest)
         workspace = self._workspace(manifest)

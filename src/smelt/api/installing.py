@@ -85,7 +85,7 @@ def install_environments(
     """
     import asyncio  # 20 ms that an unchanged workspace does not pay
 
-    lock = workspace.ensure_lock(mode)
+    lock = workspace.ensure_lock(mode, options.platform)
     locked = stamps([workspace.model.lock_path])
     left: dict[str, frozenset[str]] | None = None
     if options.subset:

@@ -5,9 +5,9 @@ What an unchanged workspace does not need is imported inside the methods that ne
 
 from __future__ import annotations
 
-from collections.abc import Collection, Coroutine, Generator, Mapping
+from collections.abc import Collection, Coroutine, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from smelt.api.outdated import outdated
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 LockMode = Literal["update", "locked", "frozen"]
 """``update``: solve again what does not fit; ``locked``: that is an error; ``frozen``: take the lock as it is."""
 
+LockScope = Literal["all", "locked"] | Collection[str]
+"""The platforms that a lock has to fit: ``all`` of the workspace; those that are ``locked``, which is all but for a
+partial lock, and this machine's; or those of these names."""
+
 T = TypeVar("T")
 
 
@@ -41,6 +45,8 @@ class LockOptions:
     unlock: Collection[str] | None = ()
     only: Collection[tuple[str, str]] | None = None
     complete: bool = True
+    platforms: LockScope = "all"
+    also: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +80,35 @@ class Locker:
             return checked[1]
         return PackageLoader(self._workspace.model, lock, network=self._workspace.network, tools=self._workspace.tools)
 
-    def check(self, lock: Lock | None, *, remember: bool = True) -> tuple[Mismatch, ...]:
+    def check(
+        self, lock: Lock | None, *, remember: bool = True, platforms: LockScope = "locked"
+    ) -> tuple[Mismatch, ...]:
         """See ``Workspace.check``."""
+        if lock is not None and (lock.partial or not isinstance(platforms, str)):
+            from smelt.lock.partial import about_platforms, left_out, without_platforms
+
+            model = self._workspace.model
+            missing = left_out(lock, model)
+            asked = self._scope(platforms, lock)
+            found = self._check(lock, remember=remember and not lock.partial)
+            found = about_platforms(found, model, asked.difference(missing))
+            return (*found, *without_platforms(model, [name for name in missing if name in asked]))
+        return self._check(lock, remember=remember)
+
+    def _scope(self, platforms: LockScope, lock: Lock | None) -> frozenset[str]:
+        """The names of platforms."""
+        model = self._workspace.model
+        if not isinstance(platforms, str):
+            return frozenset(platforms)
+        every = frozenset(platform for _, platform in model.effective)
+        if platforms == "all" or lock is None or not lock.partial:
+            return every
+        from smelt.api.platforms import platform_for
+
+        here = {platform_for(model, name).name for name in self._workspace.supported()}
+        return every & ({row.name for row in lock.platforms} | here)
+
+    def _check(self, lock: Lock | None, *, remember: bool) -> tuple[Mismatch, ...]:
         from smelt.lock.document import NEWEST_VERSION
         from smelt.resolve.check import check, has_sources
 
@@ -119,17 +152,23 @@ class Locker:
         """See ``Workspace.lock``."""
         from smelt.lock.diff import diff
         from smelt.lock.document import NEWEST_VERSION
+        from smelt.lock.partial import about_platforms, of_platforms, workspace_of_platforms
         from smelt.resolve.unrecorded import unrecorded
 
+        model = self._workspace.model
         with self._exclusive("solving the workspace"):
             old, before = self._old_lock(merge=options.complete)
-            mismatches = (
-                self.check(old, remember=old is before) if options.unlock == () or options.only is not None else ()
-            )
+            mismatches = ()
+            if options.unlock == () or options.only is not None:
+                mismatches = self._check(old, remember=old is before and not (old is not None and old.partial))
+            platforms = self._platforms(options, old, mismatches)
+            mismatches = about_platforms(mismatches, model, platforms)
             if old is not None and options.complete:
                 mismatches = (*mismatches, *unrecorded(old))
             aged = old is not None and options.complete and old.version < NEWEST_VERSION
-            if old is not None and old is before and not mismatches and options.unlock == () and not aged:
+            completed = old is not None and old.partial and options.platforms == "all"
+            fits = not (mismatches or aged or completed)
+            if old is not None and old is before and fits and options.unlock == ():
                 return LockResult(lock=old, difference=diff(old, old), written=False)
 
             from smelt.lock.identity import canonical
@@ -139,34 +178,45 @@ class Locker:
             from smelt.resolve.workspace import ResolveRequest, resolve
             from smelt.solve.conda import CondaSolver
 
+            partial = not platforms.issuperset(platform for _, platform in model.effective)
+            if partial:
+                model = workspace_of_platforms(model, platforms)
+                old, before = (of_platforms(each, platforms) if each is not None else None for each in (old, before))
             keep: frozenset[tuple[str, str]] = frozenset()
             if options.unlock == () or options.only is not None:
-                keep = (
-                    frozenset(self._workspace.model.effective)
-                    - to_solve(self._workspace.model, mismatches)
-                    - frozenset(options.only or ())
-                )
+                keep = frozenset(model.effective) - to_solve(model, mismatches) - frozenset(options.only or ())
                 if aged:
-                    keep -= {pair for pair, each in self._workspace.model.effective.items() if each.pypi_requirements}
+                    keep -= {pair for pair, each in model.effective.items() if each.pypi_requirements}
             # freed with the workspace, which for a command is never: freeing takes as long as writing the lock
             self._solver = CondaSolver(network=self._workspace.network)
             request = ResolveRequest(
-                workspace=self._workspace.model,
+                workspace=model,
                 old=old,
                 keep=keep,
                 unlock=options.unlock,
-                provide_python=python_provider(
-                    self._workspace.model, self._workspace.reporters, self._workspace.network
-                ),
+                provide_python=python_provider(model, self._workspace.reporters, self._workspace.network),
                 network=self._workspace.network,
                 tools=self._workspace.tools,
                 solver=self._solver,
             )
-            new = canonical(_run(resolve(request, self._workspace.reporters.resolve)))
+            solved = _run(resolve(request, self._workspace.reporters.resolve))
+            new = canonical(replace(solved, partial=partial))
             short = shorten(new, self._workspace.model)
             written = False if options.dry_run else write(short, self._workspace.model.lock_path)
             changed = written or (options.dry_run and differs(short, self._workspace.model.lock_path))
             return LockResult(lock=new, difference=diff(before, new), written=written, changed=changed)
+
+    def _platforms(self, options: LockOptions, old: Lock | None, mismatches: Sequence[Mismatch]) -> frozenset[str]:
+        """The platforms that the new lock has: those that are asked for, and others whose part still fits."""
+        from smelt.lock.satisfiability import outdated as to_solve
+
+        model = self._workspace.model
+        asked = self._scope(options.platforms, old) | {
+            each.name for each in model.platforms if options.also in (each.name, each.subdir)
+        }
+        stale = {platform for _, platform in to_solve(model, mismatches)}
+        kept = {row.name for row in old.platforms} - stale if old is not None else set[str]()
+        return (asked | kept) & {platform for _, platform in model.effective}
 
     def _old_lock(self, *, merge: bool) -> tuple[Lock | None, Lock | None]:
         """The lock to start from, and the one to compare with: the same but after a merge with conflicts."""
@@ -180,11 +230,11 @@ class Locker:
             return merged(self._workspace)
         return old, old
 
-    def ensure(self, mode: LockMode = "update") -> Lock:
+    def ensure(self, mode: LockMode = "update", platform: str | None = None) -> Lock:
         """See ``Workspace.ensure_lock``."""
         self._checked = None
         if mode == "update":
-            return self.lock(LockOptions(complete=False)).lock
+            return self.lock(LockOptions(complete=False, platforms="locked", also=platform)).lock
         lock = self._workspace.read_lock()
         if lock is None:
             path = shown_path(self._workspace.model.lock_path)

@@ -144,7 +144,7 @@ def pack_request(workspace: Workspace, options: PackOptions, reporter: PackRepor
     """What is to be packed; its source packages are built. Raises as ``pack``."""
     name = environment_named(workspace.model, options.environment)
     where = platform_for(workspace.model, name, options.platform)
-    lock = workspace.ensure_lock(options.mode)
+    lock = workspace.ensure_lock(options.mode, where.name)
     locked = lock.packages_of(name, where.name)
     if locked is None:
         missing = "environment" if name not in lock.environments else "platform"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smelt.api.installing import Installed, InstallOptions, install_environments, known_installed
-from smelt.api.locking import Locker, LockMode, LockOptions, LockResult
+from smelt.api.locking import Locker, LockMode, LockOptions, LockResult, LockScope
 from smelt.api.on_demand import load_model, script_model
 from smelt.api.platforms import effective_for, environment_named, platform_for, require_locked
 from smelt.api.state import KnownState, read_known, stamps, stamps_as_read, steady_stamps
@@ -144,12 +144,15 @@ class Workspace:
 
         return align(read(self.model.lock_path), self.model) if self.model.lock_path.exists() else None
 
-    def check(self, lock: Lock | None, *, remember: bool = True) -> tuple[Mismatch, ...]:
+    def check(
+        self, lock: Lock | None, *, remember: bool = True, platforms: LockScope = "locked"
+    ) -> tuple[Mismatch, ...]:
         """Why ``lock`` does not fit, the first reason of each environment × platform; empty if it fits.
 
-        ``remember``: for later calls, where it fits; for what is in the lock file only.
+        ``remember``: for later calls, where it fits; for what is in the lock file only. ``platforms``: where it has to
+        fit; see ``lock``.
         """
-        return self._locker.check(lock, remember=remember)
+        return self._locker.check(lock, remember=remember, platforms=platforms)
 
     def known_fit(self) -> Mapping[str, tuple[int, ...] | None] | None:
         """Every file that the last check rested on, as it was when it was read; None if that says nothing any more.
@@ -169,6 +172,7 @@ class Workspace:
         unlock: Collection[str] | None = (),
         only: Collection[tuple[str, str]] | None = None,
         complete: bool = True,
+        platforms: LockScope = "all",
     ) -> LockResult:
         """Solve what does not fit and write ``pixi.lock``; packages stay at their version where they can.
 
@@ -176,23 +180,27 @@ class Workspace:
         ``only`` these environment × platform pairs and what does not fit. ``complete``: what the lock does not say yet
         is added also where it fits: what source packages that the reference locked were rendered from, and what
         version 7 says of PyPI packages and older versions do not; an older version is written as version 7; and of a
-        file with merge conflicts what fits is taken from both sides.
+        file with merge conflicts what fits is taken from both sides. ``platforms``: names of those to solve for; of the
+        others what still fits stays, and without the rest the lock is partial (``Lock.partial``), which is completed
+        for ``all``. ``locked``: a partial lock stays so, but has this machine's platform.
         The old lock stays as it is when this fails. Raises what ``smelt.resolve.workspace.resolve`` raises.
         """
-        return self._locker.lock(LockOptions(dry_run=dry_run, unlock=unlock, only=only, complete=complete))
+        return self._locker.lock(
+            LockOptions(dry_run=dry_run, unlock=unlock, only=only, complete=complete, platforms=platforms)
+        )
 
-    def ensure_lock(self, mode: LockMode = "update") -> Lock:
-        """The lock file, made to fit first in mode ``update``.
+    def ensure_lock(self, mode: LockMode = "update", platform: str | None = None) -> Lock:
+        """The lock file, made to fit first in mode ``update``; a partial one gets ``platform`` (name or subdir) then.
 
         Raises LockOutdatedError in mode ``locked`` where it does not fit, LockError where there is none to take.
         """
-        return self._locker.ensure(mode)
+        return self._locker.ensure(mode, platform)
 
     def plan(
         self, environments: Sequence[str] | None = None, *, mode: LockMode = "update", platform: str | None = None
     ) -> BuildPlan:
         """The builds that ``environments`` need (all that support this machine by default); nothing is built."""
-        return self.plan_of(self.ensure_lock(mode), environments, platform)
+        return self.plan_of(self.ensure_lock(mode, platform), environments, platform)
 
     def build(
         self,
@@ -223,7 +231,7 @@ class Workspace:
         from smelt.api.listing import rows
 
         name = environment_named(self.model, environment)
-        return rows(self.ensure_lock(mode), effective_for(self.model, name, platform))
+        return rows(self.ensure_lock(mode, platform), effective_for(self.model, name, platform))
 
     def install(
         self,

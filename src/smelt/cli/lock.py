@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +18,21 @@ from smelt.cli.terminal import Terminal
 from smelt.text import shown_path
 
 if TYPE_CHECKING:
+    from smelt.api.locking import LockScope
     from smelt.api.workspace import LockResult, Workspace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Source: the reference's page ``pixi lock``."""
     add_workspace(parser, script=True)
+    parser.add_argument(
+        "--platform",
+        "-p",
+        action="append",
+        metavar="PLATFORM",
+        help="solve for this platform only (again: more): of others what still fits stays, and without the rest the "
+        "lock is marked as partial",
+    )
     parser.add_argument(
         "--check",
         action="store_true",
@@ -37,13 +46,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Solve the workspace and write its lock."""
-    if not (arguments.json or arguments.dry_run or arguments.script):
+    if not (arguments.json or arguments.dry_run or arguments.script or arguments.platform):
         known = lock_fits(arguments.manifest_path)
         if known is not None:
             _say_fit(terminal, check=arguments.check)
             _remember(Path(known.manifest), known.files, None, check=arguments.check)
             return 0
     workspace = load(arguments, terminal, lock_script=True)
+    platforms = _platforms(workspace, arguments.platform)
     if arguments.check:
         from smelt.api.outdated import outdated
         from smelt.errors import LockError
@@ -55,10 +65,12 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 code="lock-missing",
                 help="run `smelt lock`",
             )
-        mismatches = workspace.check(lock)
+        mismatches = workspace.check(lock, platforms=platforms)
         if mismatches:
             if arguments.json or arguments.dry_run:
-                show(workspace.lock(dry_run=True), terminal, json_form=arguments.json, dry_run=True)
+                show(
+                    workspace.lock(dry_run=True, platforms=platforms), terminal, json_form=arguments.json, dry_run=True
+                )
             raise outdated(mismatches)
         if arguments.json:
             from smelt.lock.diff import diff
@@ -67,10 +79,33 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         _say_fit(terminal, check=True)
         _remember_fit(workspace, check=True)
         return 0
-    result = workspace.lock(dry_run=arguments.dry_run)
+    result = workspace.lock(dry_run=arguments.dry_run, platforms=platforms)
     if not (result.written or result.difference):
         _remember_fit(workspace, check=False)
     return show(result, terminal, json_form=arguments.json, dry_run=arguments.dry_run)
+
+
+def _platforms(workspace: Workspace, wanted: Sequence[str] | None) -> LockScope:
+    """The names of the platforms that are ``wanted`` by name or by subdir. Raises UnknownNameError."""
+    if not wanted:
+        return "all"
+    from smelt.errors import UnknownNameError
+    from smelt.text import closest
+
+    found: set[str] = set()
+    known = workspace.model.platforms
+    for text in wanted:
+        fitting = {each.name for each in known if each.name == text} or {p.name for p in known if p.subdir == text}
+        if not fitting:
+            guess = closest(text, [each.name for each in known])
+            listed = ", ".join(each.name for each in known)
+            raise UnknownNameError(
+                f"the workspace has no platform `{text}`",
+                code="unknown-platform",
+                help=f"did you mean `{guess}`?" if guess else f"it has {listed}",
+            )
+        found |= fitting
+    return found
 
 
 def show(result: LockResult, terminal: Terminal, *, json_form: bool, dry_run: bool) -> int:
@@ -83,7 +118,8 @@ def show(result: LockResult, terminal: Terminal, *, json_form: bool, dry_run: bo
     if dry_run:
         terminal.note("the lock file would change" if result.changed else "the lock file would not change")
     elif result.written:
-        terminal.note(terminal.style("✔ updated pixi.lock", "green", err=True))
+        more = " (partial: `smelt lock` without --platform adds the other platforms)" if result.lock.partial else ""
+        terminal.note(terminal.style(f"✔ updated pixi.lock{more}", "green", err=True))
     else:
         _say_fit(terminal, check=False)
     return 0

@@ -55,7 +55,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     workspace = load(arguments, terminal)
     name = environment_named(workspace.model, asked_environment(arguments, workspace))
     effective = effective_for(workspace.model, name, arguments.platform)
-    nodes = dependency_graph(workspace.ensure_lock(lock_mode(arguments)), effective)
+    nodes = dependency_graph(workspace.ensure_lock(lock_mode(arguments), arguments.platform), effective)
     if arguments.json:
         terminal.print(json.dumps({key: plain(node) for key, node in nodes.items()}, indent=2))
         return 0

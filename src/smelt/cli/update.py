@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from smelt.cli.lock import show
 from smelt.cli.options import add_workspace, load
@@ -10,6 +12,10 @@ from smelt.cli.settings import add_settings
 from smelt.cli.terminal import Terminal
 from smelt.errors import UnknownNameError
 from smelt.text import closest
+
+if TYPE_CHECKING:
+    from smelt.api.locking import LockScope
+    from smelt.api.workspace import Workspace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,5 +62,16 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     everything = not (arguments.environment or arguments.platform)
     if workspace.settings.offline:
         terminal.warn("offline, the new pixi.lock may pin older versions than the channels have")
-    result = workspace.lock(dry_run=arguments.dry_run, unlock=unlock, only=None if everything else only)
+    platforms = _platforms(workspace, only) if arguments.platform else "locked"
+    result = workspace.lock(
+        dry_run=arguments.dry_run, unlock=unlock, only=None if everything else only, platforms=platforms
+    )
     return show(result, terminal, json_form=arguments.json, dry_run=arguments.dry_run)
+
+
+def _platforms(workspace: Workspace, only: Collection[tuple[str, str]]) -> LockScope:
+    """The platforms that the new lock is for: a partial lock gets those of ``only`` beside what it has."""
+    lock = workspace.read_lock()
+    if lock is None or not lock.partial:
+        return "all"
+    return {row.name for row in lock.platforms} | {platform for _, platform in only}

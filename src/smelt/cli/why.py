@@ -39,7 +39,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     workspace = load(arguments, terminal)
     name = environment_named(workspace.model, asked_environment(arguments, workspace))
     effective = effective_for(workspace.model, name, arguments.platform)
-    lock = workspace.ensure_lock(lock_mode(arguments))
+    lock = workspace.ensure_lock(lock_mode(arguments), arguments.platform)
     found = explain(workspace.model, lock, effective, arguments.package, builds=arguments.build)
     if arguments.json:
         terminal.print(json.dumps(_json(found), indent=2))

@@ -31,7 +31,7 @@ def to_text(lock: Lock) -> str:
     used = referenced(lock)
     text = _through_rattler(_as_json(lock, used))
     sources = {identifier: lock.sources[identifier] for identifier in _used_sources(lock, used)}
-    return text + section.to_text(sources)
+    return text + section.to_text(sources, partial=lock.partial)
 
 
 def upgrade(source: SourceText, version: int) -> str:

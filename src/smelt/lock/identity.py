@@ -75,6 +75,7 @@ def canonical(lock: Lock) -> Lock:
         sources=MappingProxyType(
             {i: lock.sources[i] for i in sorted(lock.sources) if Reference(kind="conda_source", value=i) in used}
         ),
+        partial=lock.partial,
     )
 
 

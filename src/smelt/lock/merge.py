@@ -70,4 +70,5 @@ def unite(ours: Lock, theirs: Lock, misfits: tuple[Collection[Pair], Collection[
         environments=environments,
         packages={**theirs.packages, **ours.packages},
         sources={**theirs.sources, **ours.sources},
+        partial=ours.partial or theirs.partial,
     )

@@ -163,7 +163,8 @@ class LockedEnvironment:
 class Lock:
     """A whole lock file. ``packages`` by reference; ``sources`` is smelt's own section by identifier.
 
-    ``version`` is the version of the file it was read from (writing always gives 7).
+    ``version`` is the version of the file it was read from (writing always gives 7). ``partial``: it was made for some
+    platforms of the workspace only, and is not out of date because the others are not there.
     """
 
     version: int
@@ -171,6 +172,7 @@ class Lock:
     environments: Mapping[str, LockedEnvironment]
     packages: Mapping[Reference, LockedPackage]
     sources: Mapping[str, SourceLock] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    partial: bool = False
 
     def packages_of(self, environment: str, platform: str) -> tuple[LockedPackage, ...] | None:
         """The packages of an environment on a platform, in lock order; None if that pair is not locked."""

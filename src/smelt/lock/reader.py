@@ -86,7 +86,7 @@ class _Reader:
             platforms = self._platforms(data.get("platforms"))
             packages = self._packages(data.get("packages"))
             environments = self._environments(data.get("environments"), platforms, packages)
-            sources = section.read(data.get("smelt"))
+            sources, partial = section.read(data.get("smelt"))
         except WrongValue as error:
             self._fail(error)
         return Lock(
@@ -95,6 +95,7 @@ class _Reader:
             environments=MappingProxyType(environments),
             packages=MappingProxyType(packages),
             sources=sources,
+            partial=partial,
         )
 
     def _fail(self, error: WrongValue) -> NoReturn:

@@ -2,11 +2,13 @@
 
     smelt:
       version: 1
+      partial: true
       sources:
         kiwisolver[1a2b3c4d] @ .:
           version: 1.4.8
           …
 
+``partial`` is there where the lock was made for some platforms of the workspace only.
 Written as plain YAML, keys in fixed order, entries sorted, so that equal content is equal text.
 """
 
@@ -33,10 +35,13 @@ _NUMBER_LIKE = re.compile(r"[.][0-9]|[.](?:inf|nan)$", re.IGNORECASE)
 _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]')
 
 
-def read(value: object) -> Mapping[str, SourceLock]:
-    """What is under ``smelt``, by identifier. Raises WrongValue, also where its version is not known."""
+def read(value: object) -> tuple[Mapping[str, SourceLock], bool]:
+    """What is under ``smelt``: the sources by identifier, and whether the lock is partial.
+
+    Raises WrongValue, also where its version is not known.
+    """
     if value is None:
-        return MappingProxyType({})
+        return MappingProxyType({}), False
     data = mapping(value, "smelt")
     version = data.get("version")
     if type(version) is not int or version < 1:
@@ -60,14 +65,21 @@ def read(value: object) -> Mapping[str, SourceLock]:
             if key not in entry:
                 raise WrongValue(f"{path}.{key}", "is missing", near=identifier)
         found[identifier] = SourceLock(**cast("dict[str, str]", entry))  # pyright: ignore[reportArgumentType]
-    return MappingProxyType(found)
+    partial = data.get("partial", False)
+    if not isinstance(partial, bool):
+        raise WrongValue("smelt.partial", f"must be true or false, not {partial!r}", near="partial:")
+    return MappingProxyType(found), partial
 
 
-def to_text(sources: Mapping[str, SourceLock]) -> str:
-    """The section as text with a final line break; nothing for no sources."""
-    if not sources:
+def to_text(sources: Mapping[str, SourceLock], *, partial: bool = False) -> str:
+    """The section as text with a final line break; nothing where there is nothing to say."""
+    if not (sources or partial):
         return ""
-    lines = ["smelt:", f"  version: {VERSION}", "  sources:"]
+    lines = ["smelt:", f"  version: {VERSION}"]
+    if partial:
+        lines.append("  partial: true")
+    if sources:
+        lines.append("  sources:")
     for identifier in sorted(sources):
         lines.append(f"    {scalar(identifier)}:")
         for name in _FIELDS:
