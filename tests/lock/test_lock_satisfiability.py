@@ -21,6 +21,7 @@ from smelt.lock.model import (
     SourceLock,
     SourcePackage,
 )
+from smelt.lock.platforms import align
 from smelt.lock.requirement import Both, describe, parse_condition, parse_requirement
 from smelt.lock.satisfiability import Checks, Mismatch, check, check_target, outdated
 from smelt.text import SourceText
@@ -167,14 +168,14 @@ def workspace_of(*effective: EffectiveEnvironment) -> Workspace:
 
 
 def why(effective: EffectiveEnvironment, lock: Lock, **more: object) -> Mismatch:
-    found = check_target(effective, lock, checks(**more))
+    found = check_target(effective, align(lock, workspace_of(effective)), checks(**more))
     assert found is not None
     assert check(workspace_of(effective), lock, checks(**more))
     return found
 
 
 def fits(effective: EffectiveEnvironment, lock: Lock, **more: object) -> bool:
-    found = check_target(effective, lock, checks(**more))
+    found = check_target(effective, align(lock, workspace_of(effective)), checks(**more))
     assert (found is None) == (not check(workspace_of(effective), lock, checks(**more))), found
     return found is None
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from smelt.lock.model import Lock, LockedEnvironment
-from smelt.lock.platforms import locked_row
 from smelt.lock.walk import Problem
 from smelt.types import CondaRecord
 from smelt.workspace.model import EffectiveEnvironment
@@ -22,8 +21,7 @@ def cutoff_problem(
     cutoffs = _Cutoffs(effective, meaning, now)
     if not cutoffs.any:
         return None
-    row = locked_row(lock, locked, effective.platform)
-    for reference in locked.packages[row] if row is not None else ():
+    for reference in locked.packages.get(effective.platform.name, ()):
         package = lock.packages[reference]
         if not isinstance(package, CondaRecord) or package.timestamp is None:
             continue

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from smelt.lock.model import Lock, LockedEnvironment, PypiPackage, SourcePackage
-from smelt.lock.platforms import locked_row
 from smelt.lock.purls import PypiIdentity, identities
 from smelt.lock.pypi import LocalMetadata, PypiLocked, PypiWalk, build_problem, wheel_problem
 from smelt.lock.pypi_index import indexes_problem, locked_indexes
@@ -68,8 +67,7 @@ def index_problem(
     lock: Lock, locked: LockedEnvironment, effective: EffectiveEnvironment, defaults: Callable[[], Sequence[str]] | None
 ) -> Problem | None:
     """Whether the indexes that were solved with are those that are wanted now."""
-    row = locked_row(lock, locked, effective.platform)
-    references = locked.packages[row] if row is not None else ()
+    references = locked.packages.get(effective.platform.name, ())
     if not effective.pypi_requirements or not any(reference.kind == "pypi" for reference in references):
         return None
     if locked.indexes is None:

@@ -18,7 +18,7 @@ from smelt.lock.matcher import Matcher
 from smelt.lock.matching import Matching
 from smelt.lock.model import Lock, LockedEnvironment, LockedPackage, PypiPackage, SourcePackage
 from smelt.lock.options import DEFAULTS, solve_options
-from smelt.lock.platforms import align, find_row, identity, listed, locked_identity, locked_row
+from smelt.lock.platforms import align, find_row, identity, listed, locked_identity
 from smelt.lock.walk import Problem, Walk
 from smelt.manifest.positions import KeyPath
 from smelt.text import Place
@@ -135,8 +135,7 @@ def check_target(
     if problem is not None:
         whole = problem.code != "exclude-newer" and problem.code != "platform-definition"
         return _mismatch(environment, None if whole else platform, problem)
-    row = locked_row(lock, locked, effective.platform)
-    packages = lock.packages_of(environment, row) if row is not None else ()
+    packages = lock.packages_of(environment, platform)
     own = use if use is not None else PypiUse()
     problem = _package_problem(effective, lock, packages or (), checks, matching or Matching(checks.matcher), own)
     if problem is not None and problem.place is None and problem.at and checks.place is not None:
@@ -361,8 +360,7 @@ def _group_mismatch(
     chosen: dict[tuple[str, str], tuple[str, str]],
 ) -> Mismatch | None:
     locked = lock.environments[member]
-    row = locked_row(lock, locked, platform)
-    for reference in locked.packages[row] if row is not None else ():
+    for reference in locked.packages.get(platform.name, ()):
         package = lock.packages[reference]
         key = (package.name.lower(), "pypi" if reference.kind == "pypi" else "conda")
         other, value = chosen.setdefault(key, (member, reference.value))
