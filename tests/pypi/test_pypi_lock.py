@@ -416,3 +416,34 @@ def with_metadata(path: Path, text: str) -> None:
             content = text.encode() if member.name.endswith("/PKG-INFO") else data
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("platform", [SUBDIR, OTHER])
+def test_a_free_threaded_python(workspace: Make, channel: Channel, links: Path, platform: str) -> None:
+    for subdir in (SUBDIR, OTHER):
+        channel.add("python", "3.14.0", "0_cp314t", depends=["python_abi 3.14.* *_cp314t"], subdir=subdir)
+        channel.add("python_abi", "3.14", "8_cp314t")
+    channel.index()
+    machine = {"linux-64": "manylinux_2_17_x86_64", "osx-arm64": "macosx_11_0_arm64"}[platform]
+    for abi in ("cp314", "cp314t"):
+        wheel(links, "native", tag=f"cp314-{abi}-{machine}")
+    wheel(links, "stable", "2.0", tag=f"cp39-abi3-{machine}")
+    wheel(links, "stable", "1.0")
+    made = workspace('native = "*"\nstable = "*"', conda='python = "3.14.*"', platforms=[platform])
+    lock = locked(made)
+    assert pypi(lock, platform=platform)["native"].location == f"./links/native-1.0-cp314-cp314t-{machine}.whl"
+    # the stable ABI of Python needs the lock
+    assert versions(lock, platform=platform)["stable"] == "1.0"
+
+
+def test_nothing_is_built_by_a_python_that_only_says_to_be_free_threaded(tmp_path: Path, links: Path) -> None:
+    sdist(links, dynamic_project(tmp_path / "source", "built", "1.0"), "built")
+    version = PYTHON if sys.version_info >= (3, 13) else "3.13.0"  # there are none before
+    request = PypiSolveRequest(
+        requirements=(PypiRequirement(name="built"),),
+        platform=PypiPlatform(python=version, subdir=SUBDIR, free_threaded=True),
+        root=tmp_path,
+        options=PypiOptions(find_links=(("path", str(links)),)),
+    )
+    with pytest.raises(InterpreterNeeded):
+        choose(request)

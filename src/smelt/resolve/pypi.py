@@ -24,7 +24,8 @@ from smelt.resolve.purls import PurlMapper
 from smelt.solve.conda import CondaSolver
 from smelt.solve.cutoff import parse_cutoff
 from smelt.solve.machine import machine_virtual_packages
-from smelt.solve.pypi import InterpreterNeeded, choose, fits_interpreter, lock_packages
+from smelt.solve.pypi import InterpreterNeeded, choose, lock_packages
+from smelt.solve.pypi_interpreter import fits_interpreter
 from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.solve.request import SolveRequest
 from smelt.types import CondaRecord, current_platform, spec_name
@@ -110,7 +111,7 @@ class PypiSolver:
             request = replace(request, interpreter=await self._interpreter(solution, request, first, isolated=False))
         try:
             chosen = await asyncio.to_thread(choose, request)
-            needed = chosen.built and request.interpreter is None and not fits_interpreter(platform.python_minor)
+            needed = chosen.built and request.interpreter is None and not fits_interpreter(platform)
         except InterpreterNeeded:
             chosen, needed = None, True
         if needed:
@@ -139,22 +140,23 @@ class PypiSolver:
             if isolated:
                 records = _closure(records, "python")
             return await self._provide(records, request.platform.subdir)
-        if fits_interpreter(request.platform.python_minor):
+        if fits_interpreter(request.platform):
             return Path(sys.executable)
         minor = ".".join(map(str, request.platform.python_minor))
+        wanted = f"free-threaded Python {minor}" if request.platform.free_threaded else f"Python {minor}"
         notes: list[str] = []
         if isolated and not here and self.provide is not None and self.solver is not None:
             # as the reference does it: a Python of this machine builds, and tells of itself what it is
             try:
-                found = await self.solver.solve(_python_here(minor, member))
+                found = await self.solver.solve(_python_here(request.platform, member))
                 return await self._provide(_closure(found, "python"), current_platform())
             except SolveError as error:
                 notes = [error.message, *error.notes]
         raise SolveError(
-            f"something has to be built for its metadata, and there is no Python {minor} here to do that with",
+            f"something has to be built for its metadata, and there is no {wanted} here to do that with",
             code="pypi-no-interpreter",
             notes=notes,
-            help=f"lock with a Python {minor}, on a machine of that platform, or take versions that come as wheels",
+            help=f"lock with a {wanted}, on a machine of that platform, or take versions that come as wheels",
         )
 
     async def _provide(self, records: Sequence[CondaRecord], subdir: str) -> Path:
@@ -226,10 +228,12 @@ def _platform(solution: Solution, member: EffectiveEnvironment) -> PypiPlatform 
     return platform_of(conda, member.platform.subdir, member.platform.virtual_packages)
 
 
-def _python_here(minor: str, member: EffectiveEnvironment) -> SolveRequest:
-    """The solve for a Python of this machine from the channels of an environment."""
+def _python_here(platform: PypiPlatform, member: EffectiveEnvironment) -> SolveRequest:
+    """The solve for a Python of this machine, of the kind of that of ``platform``, from an environment's channels."""
+    major, minor = platform.python_minor
+    abi = (f"python_abi {major}.{minor}.* *_cp{major}{minor}t",) if platform.free_threaded else ()
     return SolveRequest(
-        specs=(f"python {minor}.*",),
+        specs=(f"python {major}.{minor}.*", *abi),
         channels=member.channels,
         subdir=current_platform(),
         virtual_packages=machine_virtual_packages(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from smelt.solve.pypi_input import (
     project_text,
     stand_ins,
 )
+from smelt.solve.pypi_interpreter import fits_interpreter, interpreter_for
 from smelt.solve.pypi_metadata import PypiMetadata, read_metadata, static_metadata
 from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.solve.pypi_uv import UvFailed, configured_index, run_uv
@@ -52,7 +52,7 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
     runs us would have to build something (nothing is built then: uv would remember what the wrong one said).
     """
     _check_installed(request)
-    with tempfile.TemporaryDirectory(prefix="smelt-uv-") as name:
+    with tempfile.TemporaryDirectory(prefix="smelt-uv-") as name, interpreter_for(request) as interpreter:
         folder = Path(name)
         (folder / "pyproject.toml").write_text(project_text(request), encoding="utf-8")
         (folder / "constraints.txt").write_text("\n".join(stand_ins(request.installed)) + "\n", encoding="utf-8")
@@ -60,10 +60,10 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
         output.write_text(preferences_text(request.locked), encoding="utf-8")
         command = [
             *("pip", "compile", "pyproject.toml", "--no-header", "--quiet"),
-            *("--constraints", "constraints.txt", *option_arguments(request)),
+            *("--constraints", "constraints.txt", *option_arguments(request, interpreter)),
         ]
         environment = dict(platform_environment(request.platform))
-        may_build = request.interpreter is not None or fits_interpreter(request.platform.python_minor)
+        may_build = request.interpreter is not None or fits_interpreter(request.platform)
         if not may_build:
             (folder / "nothing").mkdir()
             environment["PYTHONHOME"] = str(folder / "nothing")  # no build backend starts with that
@@ -118,11 +118,6 @@ def lock_packages(solution: PypiSolution, request: PypiSolveRequest) -> tuple[Py
 def solve_pypi(request: PypiSolveRequest) -> tuple[PypiPackage, ...]:
     """``choose`` and ``lock_packages`` in one. Blocks: uv, the network and the disk take their time."""
     return lock_packages(choose(request), request)
-
-
-def fits_interpreter(python: tuple[int, int]) -> bool:
-    """Whether the Python that runs us is of that version."""
-    return sys.version_info[:2] == python
 
 
 def _packages(path: Path) -> list[Mapping[str, object]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import zipfile
 from collections.abc import Sequence
 from io import BytesIO
@@ -162,11 +161,14 @@ def preferences_text(locked: Sequence[PypiPackage]) -> str:
     return "\n".join([*head, *(lines or ["packages = []"])]) + "\n"
 
 
-def option_arguments(request: PypiSolveRequest) -> list[str]:
-    """The options of one solve. Raises NotSupportedError for a platform that uv does not know."""
+def option_arguments(request: PypiSolveRequest, interpreter: Path) -> list[str]:
+    """The options of one solve. ``interpreter``: see ``smelt.solve.pypi_interpreter``.
+
+    Raises NotSupportedError for a platform that uv does not know.
+    """
     options = request.options
     arguments = ["--python-version", request.platform.python, *platform_arguments(request.platform)]
-    arguments += ["--python", str(request.interpreter or sys.executable)]
+    arguments += ["--python", str(interpreter)]
     arguments += index_arguments(options, request.root)
     arguments += _selection("--only-binary", options.no_build)
     arguments += _selection("--no-binary", options.no_binary)
@@ -213,12 +215,6 @@ def index_addresses(options: PypiOptions) -> tuple[str, ...]:
 
 def platform_arguments(platform: PypiPlatform) -> list[str]:
     """``--python-platform``. Raises NotSupportedError."""
-    if platform.free_threaded:
-        raise NotSupportedError(
-            f"PyPI packages for the free-threaded Python {platform.python} cannot be solved yet",
-            code="pypi-platform",
-            help="require the ordinary build of Python",
-        )
     target = _TARGETS.get(platform.subdir)
     if platform.subdir in ("linux-64", "linux-aarch64"):
         arch = "x86_64" if platform.subdir == "linux-64" else "aarch64"

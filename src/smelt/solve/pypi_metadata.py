@@ -33,6 +33,7 @@ from smelt.lock.pypi_source import parse_git
 from smelt.manifest.pypi import normalize_pypi_name
 from smelt.solve.pypi_distribution import Distribution, pylock_text
 from smelt.solve.pypi_input import index_addresses, isolation_arguments, platform_arguments, platform_environment
+from smelt.solve.pypi_interpreter import interpreter_for
 from smelt.solve.pypi_project import read_project
 from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.solve.pypi_static import sdist_metadata
@@ -197,15 +198,16 @@ def _with_uv(distributions: Sequence[Distribution], request: PypiSolveRequest) -
         folder = Path(name)
         (folder / "pylock.toml").write_text(pylock_text(distributions), encoding="utf-8")
         command = ["pip", "install", "--quiet", "--no-deps", "--target", str(folder / "target")]
-        command += ["--preview-features", "pylock", "--requirements", "pylock.toml", *_python(request)]
+        command += ["--preview-features", "pylock", "--requirements", "pylock.toml"]
         try:
-            run_uv(
-                command,
-                folder=folder,
-                environment=platform_environment(request.platform),
-                network=request.network,
-                addresses=index_addresses(request.options),
-            )
+            with interpreter_for(request) as interpreter:
+                run_uv(
+                    [*command, *_python(request, interpreter)],
+                    folder=folder,
+                    environment=platform_environment(request.platform),
+                    network=request.network,
+                    addresses=index_addresses(request.options),
+                )
         except UvFailed as error:
             names = ", ".join(each.name for each in distributions)
             raise SolveError(
@@ -222,12 +224,9 @@ def _with_uv(distributions: Sequence[Distribution], request: PypiSolveRequest) -
     return found
 
 
-def _python(request: PypiSolveRequest) -> list[str]:
-    import sys
-
-    interpreter = ["--python", str(request.interpreter or sys.executable)]
+def _python(request: PypiSolveRequest, interpreter: Path) -> list[str]:
     return [
-        *interpreter,
+        *("--python", str(interpreter)),
         *("--python-version", request.platform.python),
         *platform_arguments(request.platform),
         *isolation_arguments(request.options),
