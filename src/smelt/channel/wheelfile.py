@@ -58,7 +58,6 @@ class Wheel:
     sha256: str
     metadata: Metadata
     tags: frozenset[Tag]
-    pure: bool
     dist_info: str
     data: str
     commands: Mapping[str, str] = field(hash=False)
@@ -101,7 +100,6 @@ def read_wheel(path: Path) -> Wheel:
         sha256=sha256_file(path),
         metadata=metadata,
         tags=tags,
-        pure=_parse(texts["WHEEL"]).get("Root-Is-Purelib", "true").strip().lower() == "true",
         dist_info=dist_info,
         data=f"{dist_info.removesuffix('.dist-info')}.data",
         commands=_commands(texts["entry_points.txt"], path),

@@ -16,8 +16,6 @@ from smelt.cli.terminal import Terminal
 from smelt.errors import ExitCode, SmeltError, UsageError
 from smelt.text import closest
 
-_OF_COMMANDS = ("--manifest-path", "-m", "--workspace", "-w", "--config-file")
-
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are ``UsageError``s; options are not to be abbreviated."""

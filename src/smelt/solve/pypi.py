@@ -115,11 +115,6 @@ def lock_packages(solution: PypiSolution, request: PypiSolveRequest) -> tuple[Py
     )
 
 
-def solve_pypi(request: PypiSolveRequest) -> tuple[PypiPackage, ...]:
-    """``choose`` and ``lock_packages`` in one. Blocks: uv, the network and the disk take their time."""
-    return lock_packages(choose(request), request)
-
-
 def fits_interpreter(python: tuple[int, int]) -> bool:
     """Whether the Python that runs us is of that version."""
     return sys.version_info[:2] == python
