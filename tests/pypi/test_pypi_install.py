@@ -183,6 +183,36 @@ def test_projects(make: Make, tmp_path: Path) -> None:
     assert held(made)["near"] == "1.1"
 
 
+def test_a_workspace_in_a_folder_with_a_strange_name(tmp_path: Path, bare_channel: Path) -> None:
+    root = tmp_path / "my own é😀 $HOME"
+    wheel(root / "links 😀", "app", "1.0", ["base"])
+    wheel(root / "links 😀", "base")
+    project(root / "near 😀", "near", "1.0")
+    text = (
+        '[pypi-options]\nfind-links = [{ path = "links 😀" }]\n[dependencies]\npython = "*"\n'
+        '[pypi-dependencies]\napp = "*"\nnear = { path = "near 😀", editable = true }\n'
+    )
+    made = Workspace.load(manifest(root, [bare_channel.as_uri()], text))
+    made.install()
+    assert held(made) == {"app": "1.0", "base": "1.0", "near": "1.0"}
+    assert python(made, "import near; print(ascii(near.__file__))") == ascii(
+        str(root / "near 😀" / "near" / "__init__.py")
+    )
+    again = Workspace.load(made.model.manifest_path)
+    assert again.check(again.read_lock()) == () and not again.install()[0].changed
+
+
+def test_a_wheel_that_says_another_version_than_its_name(make: Make, tmp_path: Path) -> None:
+    links = tmp_path / "ws" / "links"
+    wheel(links, "odd", "1.0").rename(links / "odd-1.1-py3-none-any.whl")
+    with pytest.raises(SmeltError):
+        make('odd = "*"').install()
+    head = 'find-links = [{ path = "links" }]\nskip-wheel-filename-check = '
+    made = make('odd = "*"', options=f"{head}true")
+    made.install()
+    assert "odd" in held(made)
+
+
 def test_wrong_hash(make: Make, tmp_path: Path, cache: Path) -> None:
     """Refused; the conda packages stay, and the next installation goes on."""
     made = make('app = "*"')

@@ -22,6 +22,7 @@ from smelt.solve.pypi_input import (
     PROJECT,
     index_addresses,
     option_arguments,
+    option_variables,
     platform_environment,
     preferences_text,
     project_text,
@@ -62,7 +63,7 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
             *("pip", "compile", "pyproject.toml", "--no-header", "--quiet"),
             *("--constraints", "constraints.txt", *option_arguments(request)),
         ]
-        environment = dict(platform_environment(request.platform))
+        environment = {**platform_environment(request.platform), **option_variables(request.options)}
         may_build = request.interpreter is not None or fits_interpreter(request.platform.python_minor)
         if not may_build:
             (folder / "nothing").mkdir()

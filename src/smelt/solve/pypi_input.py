@@ -189,6 +189,14 @@ def isolation_arguments(options: PypiOptions) -> list[str]:
     return _selection("--no-build-isolation-package", options.no_build_isolation)
 
 
+def option_variables(options: PypiOptions) -> dict[str, str]:
+    """What uv takes from variables alone; the user's own go before the manifest, as the reference has it."""
+    name = "UV_SKIP_WHEEL_FILENAME_CHECK"
+    if options.skip_wheel_filename_check is None or name in os.environ:
+        return {}
+    return {name: "1" if options.skip_wheel_filename_check else "0"}
+
+
 def index_arguments(options: PypiOptions, root: Path) -> list[str]:
     """Where packages are looked for. With nothing but ``find-links`` no index is asked, as the reference has it."""
     arguments: list[str] = []
