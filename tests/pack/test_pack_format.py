@@ -347,6 +347,20 @@ def test_activation_scripts(small_pack: Path, tmp_path: Path) -> None:
             env={"PATH": "/usr/bin:/bin"},
         )
         assert done.stdout.strip() == f"{result.prefix}|{result.prefix / 'bin'}:/usr/bin:/bin"
+        strange = tmp_path / """it's $(touch pwned) `touch pwned` "$HOME" \\ é😀"""
+        result = unpacked(small_pack, strange, shells=["bash", "fish"])
+        for shell, script in (("sh", ". ./activate.sh"), ("bash", ". ./activate.sh"), ("fish", "source activate.fish")):
+            if shutil.which(shell) is not None:
+                done = subprocess.run(
+                    [shell, "-c", f'{script}; printf \'%s|%s\' "$CONDA_PREFIX" "$PATH"'],
+                    cwd=strange,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                    env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+                )
+                assert done.stdout == f"{result.prefix}|{result.prefix / 'bin'}:/usr/bin:/bin", shell
+        assert not (strange / "pwned").exists()
     one = unpacked(small_pack, tmp_path / "one", shells=["fish"])
     assert [script.name for script in one.scripts] == ["activate.fish"]
 

@@ -174,8 +174,9 @@ def _fish_keep(name: str, value: str) -> str:
 
 
 def _fish_paths(paths: Sequence[str]) -> str:
-    escaped = re.sub(r'([\\$"])', r"\\\1", ":".join(paths))  # a backtick is nothing special there
-    return f'set -gx PATH "{escaped}"'
+    # a backtick is nothing special there
+    escaped = (path if path == "$PATH" else re.sub(r'([\\$"])', r"\\\1", path) for path in paths)
+    return f'set -gx PATH "{":".join(escaped)}"'
 
 
 def _fish_completions(prefix: Path) -> str:
@@ -232,8 +233,8 @@ def _powershell_run(path: str) -> str:
 
 
 def _powershell_paths(paths: Sequence[str]) -> str:
-    escaped = re.sub(r'([`$"])', r"`\1", os.pathsep.join(paths))
-    return f'${{Env:{_path_name()}}} = "{escaped}"'
+    escaped = (path if path == "$Env:PATH" else re.sub(r'([`$"])', r"`\1", path) for path in paths)
+    return f'${{Env:{_path_name()}}} = "{os.pathsep.join(escaped)}"'
 
 
 def _powershell_prompt(name: str) -> str:
@@ -302,6 +303,7 @@ _FISH = Shell(
     paths=_fish_paths,
     prompt=_fish_prompt,
     completions=_fish_completions,
+    inherited="$PATH",
 )
 
 _XONSH = Shell(
@@ -341,6 +343,7 @@ _POWERSHELL = Shell(
     paths=_powershell_paths,
     prompt=_powershell_prompt,
     completions=_none,
+    inherited="$Env:PATH",
     opening="$OutputEncoding = [System.Console]::OutputEncoding = [System.Console]::InputEncoding = "
     "[System.Text.Encoding]::UTF8",
 )
