@@ -216,7 +216,7 @@ def _freeze_environment(section: dict[str, Any], node: BuildNode, timestamp: int
 
 def _frozen_sources(sources: object, node: BuildNode) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    items = sequence(sources) if not isinstance(sources, Mapping) else (mapping(sources),)  # pyright: ignore
+    items = sequence(sources) if not isinstance(sources, Mapping) else (mapping(sources),)  # pyright: ignore[reportUnknownArgumentType]
     for item in items:
         source = dict(mapping(item))
         path = source.get("path")

@@ -137,7 +137,7 @@ def _known(name: str) -> tuple[str, ...]:
 def _find(data: Mapping[str, object], path: tuple[str, ...]) -> object:
     found: object = data
     for part in path:
-        found = found.get(part) if isinstance(found, Mapping) else None  # pyright: ignore
+        found = found.get(part) if isinstance(found, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return found  # pyright: ignore[reportUnknownVariableType]
 
 
