@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -110,10 +109,15 @@ def test_who_waits_is_told_for_whom(tmp_path: Path) -> None:
         assert other.stdout is not None and other.stdin is not None
         assert other.stdout.readline() == "held\n"
         messages: list[str] = []
-        threading.Timer(0.2, other.stdin.close).start()
-        started = time.monotonic()
-        with hold(lock, "waiting", messages.append):
-            assert time.monotonic() - started > 0.1
+        freed = threading.Event()
+
+        def waiting(message: str) -> None:
+            messages.append(message)
+            freed.set()
+            other.stdin.close()
+
+        with hold(lock, "waiting", waiting):
+            assert freed.is_set()
         assert messages == [f"waiting for process {other.pid}, doing something ({lock})"]
 
 
