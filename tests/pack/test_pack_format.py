@@ -294,6 +294,14 @@ def test_a_folder_that_was_left_half_way_is_no_pack(small: Workspace, tmp_path: 
     assert unpacked(tmp_path / "p", tmp_path / "out").packages == 4
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes of Unix")
+def test_a_folder_with_a_pipe_is_not_waited_for(small: Workspace, tmp_path: Path) -> None:
+    packed(small, tmp_path / "p", format="directory")
+    os.mkfifo(tmp_path / "p" / "channel" / "noarch" / "pipe")
+    with pytest.raises(PackError, match="no file"):
+        unpacked(tmp_path / "p", tmp_path / "out")
+
+
 def test_streams(small: Workspace, small_pack: Path, tmp_path: Path) -> None:
     with (tmp_path / "p").open("wb") as file:
         pack(small, PackOptions(output=file, format="tar"))
