@@ -57,8 +57,8 @@ class SourceLock:
     ``version``/``build``/``subdir``/``noarch``: the artifact's (v7 leaves them out for mutable sources).
     ``metadata_digest``: of the rendered variant's requirements and metadata, so that ``--locked`` notices a
     change of them. ``source_digest``: only where the source cannot change. ``backend``: name and version that rendered
-    the recipe. ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where the
-    package does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
+    the recipe. ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where
+    the package does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
     """
 
     version: str
