@@ -204,3 +204,32 @@ def plain_build(recipe: str, output: Path, variants: Mapping[str, Sequence[str]]
     )
     result = rendered[0].run_build(output_dir=output, channels=[output.as_uri()])
     return {m.name: json.loads(m.data) for m in read_conda(result.packages[0]).info if m.name.endswith(".json")}
+
+
+HELLO = """
+package: {name: hello, version: 1.2.3}
+source: {path: .}
+build:
+  script:
+    - mkdir -p $PREFIX/bin $PREFIX/share
+    - cp greeting.txt $PREFIX/share/
+    - printf '#!/bin/sh\\ncat %s/share/greeting.txt\\n' "$PREFIX" > $PREFIX/bin/hello
+    - chmod +x $PREFIX/bin/hello
+"""
+
+
+def hello(folder: Path, **options: object) -> BuildNode:
+    source = write_source(folder, {"greeting.txt": "good morning\n"})
+    return node(render(HELLO, source)[0], source, **options)  # pyright: ignore
+
+
+def script(folder: Path, *lines: str, name: str = "hello", **options: object) -> BuildNode:
+    """A package whose build script is these lines."""
+    recipe = json.dumps({"package": {"name": name, "version": "1"}, "build": {"script": list(lines)}})
+    write_source(folder, {"empty.txt": ""})
+    return node(render(recipe, folder)[0], folder, **options)  # pyright: ignore
+
+
+def left_in(root: Path) -> list[str]:
+    """What is left of builds: everything but lock files."""
+    return [str(path) for path in root.rglob("*") if not path.name.endswith((".lock", ".holder"))]

@@ -9,14 +9,13 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from build_kit import Recorder, build, node, render, write_source
+from build_kit import HELLO, Recorder, build, hello, left_in, node, render, script, write_source
 
 from smelt.archive import read_conda
 from smelt.build.model import BuildNode, SourceInput
@@ -27,34 +26,6 @@ from smelt.types import CondaRecord, RunExports
 
 pytestmark = pytest.mark.build
 posix = pytest.mark.skipif(os.name != "posix", reason="the build scripts are for a POSIX shell")
-
-HELLO = """
-package: {name: hello, version: 1.2.3}
-source: {path: .}
-build:
-  script:
-    - mkdir -p $PREFIX/bin $PREFIX/share
-    - cp greeting.txt $PREFIX/share/
-    - printf '#!/bin/sh\\ncat %s/share/greeting.txt\\n' "$PREFIX" > $PREFIX/bin/hello
-    - chmod +x $PREFIX/bin/hello
-"""
-
-
-def hello(folder: Path, **options: object) -> BuildNode:
-    source = write_source(folder, {"greeting.txt": "good morning\n"})
-    return node(render(HELLO, source)[0], source, **options)  # pyright: ignore
-
-
-def script(folder: Path, *lines: str, name: str = "hello", **options: object) -> BuildNode:
-    """A package whose build script is these lines."""
-    recipe = json.dumps({"package": {"name": name, "version": "1"}, "build": {"script": list(lines)}})
-    write_source(folder, {"empty.txt": ""})
-    return node(render(recipe, folder)[0], folder, **options)  # pyright: ignore
-
-
-def left_in(root: Path) -> list[str]:
-    """What is left of builds: everything but lock files."""
-    return [str(path) for path in root.rglob("*") if not path.name.endswith((".lock", ".holder"))]
 
 
 @posix
@@ -352,76 +323,6 @@ def test_rebuild_says_what_is_not_reproducible(tmp_path: Path) -> None:
 
 
 @posix
-def test_metadata_that_differs_from_the_lock(tmp_path: Path) -> None:
-    """rattler-build has the last word: here it adds what nobody locked."""
-    one = hello(tmp_path / "source")
-    recipe = {**one.variant.recipe, "build": {**one.variant.recipe["build"], "noarch": "python"}}  # pyright: ignore
-    wrong = replace(one, variant=replace(one.variant, recipe=recipe, version="1.2.4"))
-    with pytest.raises(BuildError, match="not those that are locked") as caught:
-        build([wrong], tmp_path)
-    assert caught.value.kind == "metadata-mismatch"
-    assert "version: 1.2.4 is locked, the package has 1.2.3" in "\n".join(caught.value.notes)
-    assert Store(tmp_path / "store").lookup(one.key) is None
-
-
-SAYS = {
-    "package": {"name": "app", "version": "1"},
-    "build": {"script": ["true"]},
-    "requirements": {
-        "run": ["zlib >=1.2,<2.0a0", "python_abi 3.12.* *_cp312", "__glibc >=2.17,<3.0a0"],
-        "run_constraints": ["cuda-version 12.8.*"],
-        "run_exports": {
-            "weak": [
-                "${{ pin_subpackage('app', lower_bound='x', upper_bound='x') }}",
-                "${{ pin_subpackage('app', exact=True) }}",
-            ],
-            "strong_constraints": ["old <1"],
-        },
-    },
-}
-
-
-def saying(folder: Path) -> BuildNode:
-    folder.mkdir()
-    return node(render(json.dumps(SAYS), folder)[0], folder)
-
-
-@posix
-def test_dependencies_reach_the_package_as_they_are_locked(tmp_path: Path) -> None:
-    one = saying(tmp_path / "source")
-    artifact = build([one], tmp_path)[one.key]
-    assert artifact.record.depends == tuple(SAYS["requirements"]["run"])
-    assert artifact.record.constrains == ("cuda-version 12.8.*",)
-    assert artifact.record.build == one.variant.build
-    exports = next(m for m in read_conda(artifact.path).info if m.name == "info/run_exports.json")
-    assert RunExports.from_dict(json.loads(exports.data)) == one.metadata.run_exports == artifact.record.run_exports
-    assert one.metadata.run_exports.weak == ("app >=1,<2.0a0", f"app ==1 {one.variant.build}")
-
-
-@posix
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"depends": ("zlib >=1.2,<2.0a0", "extra")}, "depends: extra is locked, the package does not have it"),
-        ({"depends": ()}, "depends: the package has zlib >=1.2,<2.0a0, it is not locked"),
-        ({"constrains": ("old <2",)}, "constrains: old <2 is locked, the package does not have it"),
-        ({"run_exports": RunExports()}, "run_exports.weak: the package has app >=1,<2.0a0, it is not locked"),
-        ({"run_exports": RunExports(noarch=("a",))}, "run_exports.noarch: a is locked, the package does not have it"),
-    ],
-)
-def test_a_package_that_says_something_else_than_the_lock(
-    tmp_path: Path, change: dict[str, object], problem: str
-) -> None:
-    one = saying(tmp_path / "source")
-    one = replace(one, metadata=replace(one.metadata, **change))  # pyright: ignore
-    with pytest.raises(BuildError) as caught:
-        build([one], tmp_path)
-    assert caught.value.kind == "metadata-mismatch"
-    assert problem in "\n".join(caught.value.notes)
-    assert Store(tmp_path / "store").lookup(one.key) is None
-
-
-@posix
 def test_a_script_that_edits_its_dependencies(tmp_path: Path) -> None:
     """Host files are links into the package cache: changing one in place would change every environment."""
     library = script(tmp_path / "lib", "mkdir -p $PREFIX/share", "echo clean > $PREFIX/share/lib", name="lib")
@@ -512,145 +413,3 @@ def test_a_work_folder_whose_path_is_too_long(tmp_path: Path) -> None:
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
-
-_SLOW = 'echo "started $$"; sleep 300 & echo "child $!"; sleep 300'
-
-_DRIVER = """
-import os
-import sys
-sys.path.insert(0, {kit!r})
-from pathlib import Path
-from build_kit import Recorder, build
-from test_build_execute import hello, script
-from smelt.build.surroundings import Surroundings
-root = Path({root!r})
-
-class Printing(Recorder):
-    def line(self, node, text):
-        print(text, flush=True)
-
-one = {make}
-around = Surroundings(sandboxed="SANDBOXED" in os.environ)
-artifact = build([one], root, Printing(), surroundings=around)[one.key]
-print("built" if artifact.built else "cached", artifact.record.sha256, flush=True)
-"""
-
-
-def drive(root: Path, make: str, **options: object) -> subprocess.Popen[str]:
-    """A process of its own that builds."""
-    code = _DRIVER.format(kit=str(Path(__file__).parent), root=str(root), make=make)
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, **options)  # pyright: ignore
-
-
-def started_processes(driver: subprocess.Popen[str]) -> list[int]:
-    """Wait until the build script runs; the processes of it."""
-    found: list[int] = []
-    assert driver.stdout is not None
-    for line in driver.stdout:
-        if line.startswith(("started", "child")):
-            found.append(int(line.split()[1]))
-        if len(found) == 2:
-            return found
-    raise AssertionError("the build script did not start")
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
-
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
-
-
-@posix
-@needs_proc
-def test_killing_the_parent_leaves_no_process(tmp_path: Path) -> None:
-    driver = drive(tmp_path, f"script(root / 'source', {_SLOW!r})")
-    processes = started_processes(driver)
-    workers = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _is_worker(path, tmp_path)]
-    assert workers
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
-    assert wait_until(lambda: not any(alive(pid) for pid in (*processes, *workers)))
-    # and the next build works, in what was left
-    one = script(tmp_path / "source", "true")
-    assert build([one], tmp_path)[one.key].built
-    assert left_in(tmp_path / "work") == []
-
-
-def _is_worker(path: Path, root: Path) -> bool:
-    try:
-        return (
-            str(root).encode() in (path / "cmdline").read_bytes()
-            and b"smelt.build.worker" in (path / "cmdline").read_bytes()
-        )
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-@posix
-@needs_proc
-def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
-    driver = drive(tmp_path, f"script(root / 'source', {_SLOW!r})", stderr=subprocess.PIPE)
-    processes = started_processes(driver)
-    interrupted = time.monotonic()
-    driver.send_signal(signal.SIGINT)
-    _, errors = driver.communicate(timeout=20)
-    assert time.monotonic() - interrupted < 5
-    assert "KeyboardInterrupt" in errors
-    assert wait_until(lambda: not any(alive(pid) for pid in processes), 1)
-    assert left_in(tmp_path / "work") == []
-    assert not (tmp_path / "store" / "artifacts").exists()
-
-
-@posix
-def test_two_processes_one_build(tmp_path: Path) -> None:
-    hello(tmp_path / "source")
-    make = "script(root / 'source', 'sleep 1', 'mkdir -p $PREFIX/share', 'date +%N > $PREFIX/share/now')"
-    drivers = [drive(tmp_path, make) for _ in range(2)]
-    said = [driver.communicate(timeout=60)[0].splitlines()[-1].split() for driver in drivers]
-    assert sorted(words[0] for words in said) == ["built", "cached"]
-    assert said[0][1] == said[1][1]
-
-
-@posix
-@needs_proc
-def test_an_interrupt_while_another_process_builds(tmp_path: Path) -> None:
-    make = f"script(root / 'source', {_SLOW!r})"
-    first = drive(tmp_path, make)
-    started_processes(first)
-    second = drive(tmp_path, make.replace("script(", "print('waits', flush=True) or script("), stderr=subprocess.PIPE)
-    try:
-        assert second.stdout is not None
-        assert second.stdout.readline() == "waits\n"
-        time.sleep(0.5)
-        second.send_signal(signal.SIGINT)
-        assert "KeyboardInterrupt" in second.communicate(timeout=5)[1]
-        assert first.poll() is None
-    finally:
-        first.send_signal(signal.SIGINT)
-        first.wait(timeout=10)
-
-
-@posix
-def test_threads_of_one_process_build_once(tmp_path: Path) -> None:
-    one = script(tmp_path / "source", "sleep 0.5")
-    recorders = [Recorder(), Recorder()]
-    threads = [threading.Thread(target=build, args=([one], tmp_path, recorder)) for recorder in recorders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(recorder.events[-1][0] for recorder in recorders) == ["cached", "finished"]

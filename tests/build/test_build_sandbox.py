@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from build_kit import SUBDIR, Recorder, build, node, render, write_source
-from test_build_execute import _SLOW, alive, drive, left_in, script, started_processes, wait_until
+from build_kit import SUBDIR, Recorder, build, left_in, node, render, script, write_source
+from process_kit import SLOW, alive, drive, started_processes, wait_until
 
 from smelt.archive import read_conda
 from smelt.build.sandbox import require_sandbox
@@ -118,7 +118,7 @@ def test_archives_are_fetched_before(tmp_path: Path) -> None:
 @needs_sandbox
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_is_left_of_a_sandboxed_build(tmp_path: Path, number: signal.Signals) -> None:
-    make = f"script(root / 'source', {_SLOW!r})"
+    make = f"script(root / 'source', {SLOW!r})"
     driver = drive(tmp_path, make, stderr=subprocess.PIPE, env={**os.environ, "SANDBOXED": "1"})
     processes = started_processes(driver)
     assert all(alive(pid) for pid in processes)

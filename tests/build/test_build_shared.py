@@ -15,8 +15,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
-from build_kit import Recorder, build, node, render
-from test_build_execute import HELLO, hello, script
+from build_kit import HELLO, Recorder, build, hello, node, render, script
 
 from s3_kit import s3_server
 from smelt.build.model import BuildNode

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from test_build_execute import left_in, needs_proc, wait_until
+from build_kit import left_in
+from process_kit import needs_proc, wait_until
 
 from smelt.build.store import Store
 from spine_kit import Channel, environment, manifest, package, partial, posix, recipe, smelt

@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from build_kit import Recorder, build, channel_records, node, render, write_source
+from build_kit import Recorder, build, channel_records, node, render, script, write_source
 from hypothesis import given
 from hypothesis import strategies as st
-from test_build_execute import script
 
 from smelt.archive import Member
 from smelt.build.dynamic import dynamic_section

@@ -70,3 +70,8 @@ two = { features = ["two"], no-default-feature = true }
 """,
     )
     return root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "ws"

@@ -12,7 +12,7 @@ import pytest
 
 from smelt.fs import remove_tree
 from smelt.install.verify import verify
-from spine_kit import Channel, manifest, posix, smelt, tree
+from spine_kit import Channel, manifest, posix, recipe, smelt, tree
 
 pytestmark = posix
 
@@ -124,3 +124,28 @@ def test_a_damaged_cache_is_healed_with_a_word(workspace: Path, cache: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "warning: tool-2.0-0 in the package cache is damaged: " in done.stderr
     assert smelt(workspace, "run", "tool").stdout.startswith("tool 2.0")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "[1]", '[{"name": 1}]', "null"])
+def test_what_is_kept_of_recipes_is_made_again(tmp_path: Path, channel: Channel, text: str) -> None:
+    recipe(tmp_path / "ws", "mine")
+    root = tmp_path / "ws"
+    manifest(root, [channel.url], '[dependencies]\nmine = { path = "mine" }\n')
+    cache = {"PIXI_CACHE_DIR": str(tmp_path / "own")}
+    assert smelt(root, "lock", env=cache).returncode == 0
+    for path in (tmp_path / "own/smelt/render").rglob("*.json"):
+        path.write_text(text)
+    (root / "pixi.lock").unlink()
+    done = smelt(root, "lock", env=cache)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("key", ["packages", "records", "pypi"])
+def test_a_marker_that_makes_no_sense_is_none(used: Path, key: str) -> None:
+    assert smelt(used, "install").returncode == 0
+    marker = used / ".pixi/envs/default/conda-meta/smelt"
+    data = json.loads(marker.read_text())
+    for value in ([{}], {"a": 1}, 7, "x"):
+        marker.write_text(json.dumps({**data, key: value}))
+        done = smelt(used, "install")
+        assert done.returncode == 0, (value, done.stderr)

@@ -129,10 +129,8 @@ def test_interrupted_during_a_build(slow: Path, number: signal.Signals) -> None:
     process = start(slow, "install")
     wait_for(lambda: building(slow))
     lock = (slow / "pixi.lock").read_bytes()
-    begin = time.monotonic()
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, said = process.communicate(timeout=20)
-    assert time.monotonic() - begin < 3
     assert "Traceback" not in said
     if number == signal.SIGINT:
         assert process.returncode == 130

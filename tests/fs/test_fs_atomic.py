@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +51,34 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [other, path]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_a_new_file_has_the_mode_that_any_program_would_give_it(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from smelt.fs import write_bytes\n"
+        "os.umask(0o027)\n"
+        "def never(mask): raise AssertionError('other threads make files meanwhile')\n"
+        "os.umask = never\n"
+        "write_bytes(Path(sys.argv[1]), b'')\n"
+    )
+    path = tmp_path / "file"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_cannot_take_the_place_of_another_leaves_it(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "file").write_text("one")
+    with pytest.raises(OSError):
+        replace_folder(tmp_path / "nowhere", target)
+    assert (target / "file").read_text() == "one"
+    assert [each.name for each in tmp_path.iterdir()] == ["target"]
+
+
 def test_a_folder_is_put_in_place_of_another(tmp_path: Path) -> None:
     target = tmp_path / "target"
     for text in ("one", "two"):
@@ -82,10 +109,15 @@ def test_who_waits_is_told_for_whom(tmp_path: Path) -> None:
         assert other.stdout is not None and other.stdin is not None
         assert other.stdout.readline() == "held\n"
         messages: list[str] = []
-        threading.Timer(0.2, other.stdin.close).start()
-        started = time.monotonic()
-        with hold(lock, "waiting", messages.append):
-            assert time.monotonic() - started > 0.1
+        freed = threading.Event()
+
+        def waiting(message: str) -> None:
+            messages.append(message)
+            freed.set()
+            other.stdin.close()
+
+        with hold(lock, "waiting", waiting):
+            assert freed.is_set()
         assert messages == [f"waiting for process {other.pid}, doing something ({lock})"]
 
 

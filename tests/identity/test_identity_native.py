@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_identity_mutations import PACKAGE, Case, Change, Keys, append, config, differences, edit, write
+from identity_kit import PACKAGE, Case, Change, Keys, append, config, differences, edit, write
 
 from smelt.source.backends.cmake import CmakeBackend
 from smelt.source.backends.rust import RustBackend

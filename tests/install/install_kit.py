@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import zstandard
 
-from smelt.install.request import InstallRequest
+from smelt.install.prefix import install
+from smelt.install.request import InstallRequest, InstallResult
 from smelt.install.state import environment_digest
 from smelt.install.verify import verify
 from smelt.types import CondaRecord, current_platform
@@ -172,3 +174,7 @@ def assert_exact(request: InstallRequest) -> None:
     for record in request.records:
         path = request.prefix / "conda-meta" / f"{record.name}-{record.version}-{record.build}.json"
         assert json.loads(path.read_bytes())["sha256"] == record.sha256
+
+
+def run(request: InstallRequest) -> InstallResult:
+    return asyncio.run(install(request))

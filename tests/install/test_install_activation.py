@@ -225,6 +225,20 @@ def test_state_file_and_broken_variables(request_: ActivationRequest) -> None:
 
 
 @posix
+def test_scripts_in_a_folder_with_a_strange_name(
+    request_: ActivationRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / """it's "$HOME" $(touch pwned) `touch pwned` \\ é😀"""
+    prefix = root / ".pixi/envs/default"
+    request_ = replace(request_, prefix=prefix, root=root)
+    script(request_, "x.sh", "export SCRIPT=yes\n")
+    found = activate(request_, OUTER)
+    assert found["SCRIPT"] == "yes" and found["PATH"] == f"{prefix}/bin:{OUTER['PATH']}"
+    assert not (tmp_path / "pwned").exists()
+
+
+@posix
 def test_a_script_that_exits(request_: ActivationRequest) -> None:
     script(request_, "bad.sh", "echo about to fail >&2\nexit 3\n")
     with pytest.raises(InstallError) as caught:
@@ -269,6 +283,30 @@ class TestHook:
         values = dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if "=" in line)
         expected = activate(request_, outer)
         assert {name: values.get(name) for name in expected} == dict(expected)
+
+    @posix
+    @pytest.mark.parametrize("program", ["bash", "dash", "zsh", "fish", "xonsh", "nu", "pwsh"])
+    def test_nothing_in_a_path_is_expanded(self, request_: ActivationRequest, program: str, tmp_path: Path) -> None:
+        executable = shutil.which(program)
+        if executable is None:
+            pytest.skip(f"no {program} here")
+        shell = SHELLS[{"dash": "bash", "nu": "nushell", "pwsh": "powershell"}.get(program, program)]
+        root = tmp_path / """it's "$HOME" $(touch pwned) `touch pwned` \\ é😀"""
+        prefix = root / ".pixi/envs/default"
+        (prefix / "etc/conda/activate.d").mkdir(parents=True)
+        line = "set -gx SCRIPT yes\n" if program == "fish" else "export SCRIPT=yes\n"
+        (prefix / f"etc/conda/activate.d/x.{shell.extensions[0]}").write_text(line)
+        request_ = replace(request_, prefix=prefix, root=root, manifest_path=root / "pixi.toml")
+        request_ = replace(request_, workspace_name="$(touch pwned)", activation=Activation(env={"A": "b"}))
+        outer = {**OUTER, "PATH": "/usr/bin:/bin:/x $(touch pwned)`touch pwned`/bin", "HOME": str(tmp_path)}
+        text = shell_hook(request_, outer, shell)
+        file = tmp_path / f"hook.{shell.extensions[0]}"
+        file.write_text(text + "/usr/bin/env -0\n")
+        done = subprocess.run([executable, str(file)], cwd=tmp_path, env=outer, capture_output=True, check=True)
+        values = dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if "=" in line)
+        assert values["PATH"] == f"{prefix}/bin:{outer['PATH']}"
+        assert values["SCRIPT"] == "yes" and values["CONDA_PREFIX"] == str(prefix)
+        assert not (tmp_path / "pwned").exists()
 
     @pytest.mark.parametrize("shell", SHELLS.values(), ids=lambda shell: shell.name)
     def test_every_shell_names_the_prefix(self, request_: ActivationRequest, shell: object) -> None:

@@ -95,8 +95,8 @@ def test_another_file_of_the_same_name_is_not_at_hand(workspace: Path, server: S
 
 def test_the_value_of_the_option_is_never_the_next_word(workspace: Path) -> None:
     done = smelt(workspace, "add", "--offline", "alpha")
-    assert "cannot be" in done.stderr or "offline" in done.stderr
-    assert "argument --offline" not in done.stderr
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[offline]")
     wrong = smelt(workspace, "lock", "--offline=maybe")
     assert wrong.returncode == 2
     assert "`maybe` is neither `true` nor `false`" in wrong.stderr

@@ -93,7 +93,10 @@ def test_credentials_in_an_address_are_not_shown(tmp_path: Path, server: Server)
     assert done.returncode == 1
     assert "hush" not in done.stderr
     server.wants_basic("me", "hush")
-    assert smelt(root, "install").returncode == 0
+    for command in (["install", "-v"], ["info"], ["list"], ["search", "beta"], ["workspace", "channel", "list"]):
+        done = smelt(root, *command)
+        assert done.returncode == 0, done.stderr
+        assert "hush" not in done.stdout + done.stderr, command
 
 
 def test_a_broken_file_with_credentials(workspace: Path, tmp_path: Path) -> None:

@@ -294,6 +294,14 @@ def test_a_folder_that_was_left_half_way_is_no_pack(small: Workspace, tmp_path: 
     assert unpacked(tmp_path / "p", tmp_path / "out").packages == 4
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes of Unix")
+def test_a_folder_with_a_pipe_is_not_waited_for(small: Workspace, tmp_path: Path) -> None:
+    packed(small, tmp_path / "p", format="directory")
+    os.mkfifo(tmp_path / "p" / "channel" / "noarch" / "pipe")
+    with pytest.raises(PackError, match="no file"):
+        unpacked(tmp_path / "p", tmp_path / "out")
+
+
 def test_streams(small: Workspace, small_pack: Path, tmp_path: Path) -> None:
     with (tmp_path / "p").open("wb") as file:
         pack(small, PackOptions(output=file, format="tar"))
@@ -347,6 +355,20 @@ def test_activation_scripts(small_pack: Path, tmp_path: Path) -> None:
             env={"PATH": "/usr/bin:/bin"},
         )
         assert done.stdout.strip() == f"{result.prefix}|{result.prefix / 'bin'}:/usr/bin:/bin"
+        strange = tmp_path / """it's $(touch pwned) `touch pwned` "$HOME" \\ é😀"""
+        result = unpacked(small_pack, strange, shells=["bash", "fish"])
+        for shell, script in (("sh", ". ./activate.sh"), ("bash", ". ./activate.sh"), ("fish", "source activate.fish")):
+            if shutil.which(shell) is not None:
+                done = subprocess.run(
+                    [shell, "-c", f'{script}; printf \'%s|%s\' "$CONDA_PREFIX" "$PATH"'],
+                    cwd=strange,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                    env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+                )
+                assert done.stdout == f"{result.prefix}|{result.prefix / 'bin'}:/usr/bin:/bin", shell
+        assert not (strange / "pwned").exists()
     one = unpacked(small_pack, tmp_path / "one", shells=["fish"])
     assert [script.name for script in one.scripts] == ["activate.fish"]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from pypi_kit import PYTHON, Make
+from install_pypi_kit import Make as Made
+from pypi_kit import PYTHON, Make, wheel
 
 from smelt.api.workspace import Workspace
 from spine_kit import OTHER, SUBDIR, Channel, manifest
@@ -55,3 +56,26 @@ def workspace(tmp_path: Path, channel: Channel) -> Make:
         return Workspace.load(manifest(tmp_path / "ws", [channel.url], text, platforms))
 
     return make
+
+
+@pytest.fixture
+def make(tmp_path: Path, bare_channel: Path) -> Made:
+    """Writes a manifest and loads it; ``links`` has ``app`` 1 and 2 and ``base`` 1."""
+    for version in ("1.0", "2.0"):
+        wheel(tmp_path / "ws" / "links", "app", version, ["base"])
+    wheel(tmp_path / "ws" / "links", "base")
+
+    def write(
+        pypi: str,
+        *,
+        options: str = 'find-links = [{ path = "links" }]',
+        conda: str = "",
+        channels: tuple[str, ...] = (),
+        head: str = "",
+    ) -> Workspace:
+        text = (
+            f'{head}\n[pypi-options]\n{options}\n[dependencies]\npython = "*"\n{conda}\n[pypi-dependencies]\n{pypi}\n'
+        )
+        return Workspace.load(manifest(tmp_path / "ws", [*channels, bare_channel.as_uri()], text))
+
+    return write

@@ -205,7 +205,7 @@ def test_indexes(workspace: Make, tmp_path: Path) -> None:
         assert [each.code for each in made.check(made.read_lock())] == ["pypi-indexes"]
         lock = locked(made)
         # the first index that has a package is the only one that is looked at
-        assert versions(lock) == {"app": "1.0", "base": "1.0", "only": "1.0"} or versions(lock)["base"] == "2.0"
+        assert versions(lock) == {"app": "1.0", "base": "2.0", "only": "1.0"}
         assert pypi(lock)["only"].data["index"] == f"{two}/simple"
         options += '\nindex-strategy = "unsafe-best-match"'
         assert versions(workspace('base = "*"', options=options).lock(unlock=None).lock) == {"base": "2.0"}
@@ -360,7 +360,7 @@ def test_platforms_without_wheels(workspace: Make, links: Path, channel: Channel
 def test_only_foreign_wheels(workspace: Make, links: Path) -> None:
     wheel(links, "native", tag=f"{CP}-{CP}-win_amd64")
     error = solve_error(workspace('native = "*"', platforms=(OTHER,)))
-    assert "no wheels with a matching platform tag" in error.notes[0] or "native" in error.notes[0]
+    assert "no wheels with a matching platform tag" in error.notes[0]
 
 
 def test_a_wrong_python_builds_nothing(workspace: Make, links: Path, tmp_path: Path, channel: Channel) -> None:

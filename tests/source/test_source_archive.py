@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -10,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -181,6 +183,38 @@ def test_garbage_is_a_clear_error(data: bytes) -> None:
         path = Path(folder) / "garbage.tar.gz"
         path.write_bytes(data)
         with pytest.raises(SourceError, match=r"garbage\.tar\.gz"):
+            unpack(path, Path(folder) / "out")
+
+
+@pytest.fixture(scope="module")
+def compressed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The same two files in every form."""
+    folder = tmp_path_factory.mktemp("compressed")
+    members = (("a/b", os.urandom(2000) + b"abc" * 500, {}), ("a/c", b"end", {}))
+    found = [tar(folder / f"demo.tar.{kind}", *members, mode=f"w:{kind}") for kind in ("gz", "bz2", "xz")]
+    plain = tar(folder / "demo.tar", *members, mode="w")
+    (folder / "demo.tar.zst").write_bytes(zstandard.compress(plain.read_bytes()))
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = folder / f"demo-{method}.zip"
+        with zipfile.ZipFile(path, "w", method) as file:
+            for name, content, _ in members:
+                file.writestr(name, content)
+        found.append(path)
+    return [*found, folder / "demo.tar.zst"]
+
+
+@given(st.integers(0, 6), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1))
+def test_damage_anywhere_is_a_clear_error(compressed: list[Path], which: int, changes: list[tuple[float, int]]) -> None:
+    """Each decompressor complains in its own way."""
+    import tempfile
+
+    data = bytearray(compressed[which].read_bytes())
+    for place, value in changes:
+        data[int(place * len(data))] = value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / compressed[which].name
+        path.write_bytes(data)
+        with contextlib.suppress(SourceError):  # what is only in names and times harms nobody
             unpack(path, Path(folder) / "out")
 
 

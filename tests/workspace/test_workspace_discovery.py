@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from smelt.errors import ManifestError
+from smelt.errors import ManifestError, NotSupportedError
 from smelt.workspace.discovery import find_workspace
 from smelt.workspace.load import load_workspace
 
@@ -131,3 +132,11 @@ def test_requires_pixi(tmp_path: Path, spec: str, fits: bool) -> None:
         load_workspace(tmp_path)
     # What a newer manifest needs is told before what is not understood of it.
     assert caught.value.kind == ("manifest-unknown-key" if fits else "manifest-requires-pixi")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are no text")
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/lat\xe9n")) / "pixi.toml", WORKSPACE)
+    with pytest.raises(NotSupportedError) as caught:
+        load_workspace(Path(os.fsdecode(os.fsencode(tmp_path) + b"/lat\xe9n")))
+    assert r"lat\xe9n" in caught.value.message and "rename" in (caught.value.help or "")

@@ -173,7 +173,7 @@ def _author() -> tuple[str, str] | None:
     if git is None:
         return None
     asked = [git, "config", "--get-regexp", r"^user\.(name|email)$"]
-    answer = subprocess.run(asked, capture_output=True, text=True, check=False, errors="replace")
+    answer = subprocess.run(asked, capture_output=True, check=False, encoding="utf-8", errors="replace")
     found = dict(line.split(" ", 1) for line in answer.stdout.splitlines() if " " in line)
     name = found.get("user.name")
     return (name, found.get("user.email", "")) if name else None

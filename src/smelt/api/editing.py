@@ -6,10 +6,9 @@ So what ends in an unsolvable workspace leaves manifest and lock as they are, by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from smelt.api.on_demand import model_of
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 Pin = Callable[["Lock", ManifestText], ManifestText]
-_NO_PINS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from smelt.build.model import Artifact
 from smelt.channel.folder import create, index, is_channel
 from smelt.config.network import Network
 from smelt.errors import ChannelError, UsageError
+from smelt.solve.network import redacted
 from smelt.types import sha256_file
 
 Existing = Literal["skip", "fail", "replace"]
@@ -41,7 +42,7 @@ class Target(Protocol):
 
     @property
     def label(self) -> str:
-        """The place as it was given."""
+        """The place, without credentials."""
         ...
 
     @property
@@ -70,7 +71,7 @@ def target_of(text: str, network: Network, *, attestation: bool = False) -> Targ
         return LocalChannel(folder=Path(url2pathname(unquote(parts.path))), label=text)
     if network.offline:
         raise UsageError(
-            f"publishing to {text} needs the network, and smelt is offline",
+            f"publishing to {redacted(text)} needs the network, and smelt is offline",
             code="offline",
             help="publish to a folder (`--target-dir`) or a local channel, or leave out `--offline`",
         )

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from smelt.api.publish_target import Delivered, Existing, Say
 from smelt.build.model import Artifact
 from smelt.errors import ChannelError, NotSupportedError, UsageError
+from smelt.solve.network import redacted
 
 _SCHEMES = ("file", "s3", "quetz", "artifactory", "prefix", "cloudsmith", "http", "https")
 _HOSTS = {"prefix.dev": "prefix", "anaconda.org": "anaconda", "quetz": "quetz"}
@@ -36,15 +37,15 @@ class Server:
 
     @property
     def label(self) -> str:
-        """The address as it was given."""
-        return self.url
+        """The address, without credentials."""
+        return redacted(self.url)
 
     def check(self) -> None:
         """Raise UsageError for an address without a channel, NotSupportedError for an attestation nobody takes."""
         _upload_of(self, "skip")
         if self.attestation and self.protocol != "prefix":
             raise NotSupportedError(
-                f"attestations are generated for prefix.dev only, not for {self.url}",
+                f"attestations are generated for prefix.dev only, not for {self.label}",
                 help="leave out --generate-attestation",
             )
 
@@ -60,7 +61,7 @@ class Server:
                 upload([str(each.path)])
             except (engine.RattlerBuildError, RuntimeError, ValueError, OSError) as error:
                 raise ChannelError(
-                    f"{each.path.name} cannot be published to {self.url}: {error}",
+                    f"{each.path.name} cannot be published to {self.label}: {redacted(str(error))}",
                     code="upload-failed",
                     notes=[f"published before it: {', '.join(d.artifact.path.name for d in done)}"] if done else [],
                     help=f"see the address and the credentials ({_VARIABLES[self.protocol]}, or those stored for it)",
@@ -84,7 +85,7 @@ def server_of(text: str, *, attestation: bool = False) -> Server:
         found = next((name for part, name in _HOSTS.items() if part in host), None)
         if found is None:
             raise UsageError(
-                f"`{text}` does not tell which upload protocol its server speaks",
+                f"`{redacted(text)}` does not tell which upload protocol its server speaks",
                 code="publish-target",
                 help="write quetz://, artifactory://, prefix:// or cloudsmith:// in the place of https://",
             )
@@ -137,4 +138,4 @@ def _host(parts: SplitResult) -> str:
 
 
 def _incomplete(url: str, wanted: str) -> UsageError:
-    return UsageError(f"`{url}` names no place to publish to: it lacks {wanted}", code="publish-target")
+    return UsageError(f"`{redacted(url)}` names no place to publish to: it lacks {wanted}", code="publish-target")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from smelt.archive.damage import DAMAGE, is_damage
 from smelt.errors import SmeltError
 
 COMPRESSION_LEVEL = 9
@@ -71,7 +72,9 @@ def read_conda(path: Path) -> CondaArchive:
                 if entry.endswith(".tar.zst") and entry.startswith(("pkg-", "info-")):
                     with container.open(entry) as stream:
                         (files if entry.startswith("pkg-") else info).extend(_read_tar(stream, path))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except (*DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and not is_damage(error):
+            raise
         raise ArchiveError(f"{path.name} is not a conda package: {error}", notes=[str(path)]) from error
     if not info:
         raise ArchiveError(f"{path.name} is not a conda package: it describes nothing", notes=[str(path)])
@@ -85,7 +88,7 @@ def _read_tar(stream: IO[bytes], path: Path) -> Generator[Member]:
     try:
         with (
             zstandard.ZstdDecompressor().stream_reader(stream) as plain,
-            tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|") as tar,
+            tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|", encoding="utf-8") as tar,
         ):
             for entry in tar:
                 name = str(PurePosixPath(entry.name))
@@ -148,7 +151,7 @@ def _write_tar(target: IO[bytes], members: Iterable[Member], mtime: int, level: 
     import zstandard
 
     compressor = zstandard.ZstdCompressor(level=level, threads=0)
-    ordered: Sequence[Member] = sorted(members, key=lambda member: member.name.encode())
+    ordered: Sequence[Member] = sorted(members, key=lambda member: member.name.encode("utf-8", "surrogateescape"))
     with (
         compressor.stream_writer(target, closefd=False) as stream,
         tarfile.open(fileobj=cast("IO[bytes]", stream), mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8") as tar,

@@ -127,7 +127,7 @@ def _prepend(script: dict[str, Any], launcher: Path) -> None:
         lines.append(f'. "$RECIPE_DIR"/{shlex.quote(str(script.pop("file")))}')
         script["content"] = lines
     else:
-        script["content"] = [*lines, *(content if isinstance(content, list) else [content])]  # pyright: ignore
+        script["content"] = [*lines, *(content if isinstance(content, list) else [content])]
 
 
 def write_launcher(path: Path, cache: CompilerCache) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from smelt.build.environment import TEMPORARY
 from smelt.build.job import SOURCE_DATE_EPOCH, JobSpec, SourceFile
 from smelt.build.key import portable_recipe
-from smelt.build.model import BuildInput, BuildNode, SourceInput
+from smelt.build.model import BuildInput, BuildNode
 from smelt.build.plain import mapping, sequence, texts
 from smelt.build.sides import Sides, described_requirements, exact_requirements, exporting, sides_of
 from smelt.errors import BuildError, NotSupportedError, SourceError
@@ -216,7 +216,7 @@ def _freeze_environment(section: dict[str, Any], node: BuildNode, timestamp: int
 
 def _frozen_sources(sources: object, node: BuildNode) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    items = sequence(sources) if not isinstance(sources, Mapping) else (mapping(sources),)  # pyright: ignore
+    items = sequence(sources) if not isinstance(sources, Mapping) else (mapping(sources),)  # pyright: ignore[reportUnknownArgumentType]
     for item in items:
         source = dict(mapping(item))
         path = source.get("path")
@@ -334,8 +334,3 @@ def _canonical_file_name(record: CondaRecord) -> str:
             notes=[record.url],
         )
     return name
-
-
-def source_keys(inputs: Iterable[BuildInput]) -> tuple[str, ...]:
-    """The build keys of the source packages among ``inputs``."""
-    return tuple(item.key for item in inputs if isinstance(item, SourceInput))

@@ -155,9 +155,9 @@ def _replaced(value: object, folders: Sequence[tuple[str, str]]) -> object:
             value = value.replace(folder, token)
         return value
     if isinstance(value, Mapping):
-        return {key: _replaced(item, folders) for key, item in mapping(value).items()}  # pyright: ignore
+        return {key: _replaced(item, folders) for key, item in mapping(value).items()}  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, list | tuple):
-        return [_replaced(item, folders) for item in sequence(value)]  # pyright: ignore
+        return [_replaced(item, folders) for item in sequence(value)]  # pyright: ignore[reportUnknownArgumentType]
     return value
 
 
@@ -251,8 +251,8 @@ def _recipe(old: object, new: object, path: str = "recipe") -> list[str]:
         changes = _changes(old, new)  # pyright: ignore[reportUnknownArgumentType]
         return [line for name, before, after in changes for line in _recipe(before, after, f"{path}.{name}")]
     if isinstance(old, list) and isinstance(new, list):
-        gone = [item for item in sequence(old) if item not in sequence(new)]  # pyright: ignore
-        come = [item for item in sequence(new) if item not in sequence(old)]  # pyright: ignore
+        gone = [item for item in sequence(old) if item not in sequence(new)]  # pyright: ignore[reportUnknownArgumentType]
+        come = [item for item in sequence(new) if item not in sequence(old)]  # pyright: ignore[reportUnknownArgumentType]
         if not gone and not come:
             return [f"{path}: another order"]
         if len(gone) == len(come):
@@ -270,13 +270,13 @@ def _untold(recipe: object, script_is_told: bool) -> dict[str, object]:
     if script_is_told:
         build.pop("script", None)
     elif isinstance(script, Mapping):
-        build["script"] = {key: value for key, value in mapping(script).items() if key != "env"}  # pyright: ignore
+        build["script"] = {key: value for key, value in mapping(script).items() if key != "env"}  # pyright: ignore[reportUnknownArgumentType]
     return {**left, "build": build}
 
 
 def _listed(value: object) -> list[str]:
     if isinstance(value, Mapping):
-        return [f"{kind} {item}" for kind, items in mapping(value).items() for item in sequence(items)]  # pyright: ignore
+        return [f"{kind} {item}" for kind, items in mapping(value).items() for item in sequence(items)]  # pyright: ignore[reportUnknownArgumentType]
     return list(texts(value))
 
 

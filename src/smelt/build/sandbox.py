@@ -41,7 +41,8 @@ def require_sandbox() -> None:
         [sys.executable, "-P", "-s", "-c", code],
         env={"PYTHONPATH": path, "PATH": os.defpath},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -44,7 +44,7 @@ def _localised(part: dict[str, Any], label: str, fetch: FetchSource | None, arch
     found = part.get("source")
     if found is None:
         return part
-    items = [mapping(each) for each in ((found,) if isinstance(found, Mapping) else sequence(found))]  # pyright: ignore
+    items = [mapping(each) for each in ((found,) if isinstance(found, Mapping) else sequence(found))]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     sources: list[dict[str, Any]] = []
     for item in items:
         source = dict(item)

@@ -236,9 +236,9 @@ def _with_folders(value: Any, folders: Mapping[str, str]) -> Any:
             value = value.replace(token, folder)
         return value
     if isinstance(value, dict):
-        return {key: _with_folders(item, folders) for key, item in value.items()}  # pyright: ignore
+        return {key: _with_folders(item, folders) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, list):
-        return [_with_folders(item, folders) for item in value]  # pyright: ignore
+        return [_with_folders(item, folders) for item in value]  # pyright: ignore[reportUnknownVariableType]
     return value
 
 

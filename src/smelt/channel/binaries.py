@@ -116,7 +116,14 @@ def _patchelf() -> str:
 
 def _output(command: list[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
     except OSError as error:
         raise ChannelError(f"`{command[0]}` cannot be run ({error})", code="missing-tool") from error
     if done.returncode != 0:

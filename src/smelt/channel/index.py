@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from smelt.archive import DAMAGE, is_damage
 from smelt.errors import ChannelError
 from smelt.fs import remove_tree, write_bytes
 from smelt.types import KNOWN_PLATFORMS, NOARCH
@@ -125,7 +126,9 @@ def read_record(path: Path) -> dict[str, object]:
         members = _read_info(path)
         record = cast("object", json.loads(members["info/index.json"]))
         exports = cast("object", json.loads(members.get("info/run_exports.json", b"{}")))
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, tarfile.TarError, _zstd_error()) as error:
+    except (*DAMAGE, KeyError, OSError, _zstd_error()) as error:
+        if isinstance(error, OSError) and not is_damage(error):
+            raise
         raise ChannelError(
             f"{path} is not a readable conda package ({error})",
             code="corrupt-package",

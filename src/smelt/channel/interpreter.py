@@ -111,7 +111,8 @@ def _ask(executable: Path) -> dict[str, object]:
         done = subprocess.run(
             [str(executable), "-I", "-S", "-c", _QUESTION],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_TIMEOUT,
             check=False,
             stdin=subprocess.DEVNULL,

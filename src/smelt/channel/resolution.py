@@ -21,6 +21,7 @@ from typing import cast
 from smelt.channel.targets import Target
 from smelt.errors import ChannelError
 from smelt.fs import smelt_cache, write_bytes
+from smelt.solve.network import redacted
 from smelt.types import sha256_file
 
 _ATTEMPTS = 3
@@ -98,7 +99,8 @@ def run_uv(command: Sequence[str], folder: Path, failure: str) -> None:
         cwd=folder,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -106,7 +108,7 @@ def run_uv(command: Sequence[str], folder: Path, failure: str) -> None:
         lines = [
             line for line in done.stderr.strip().splitlines() if not line.startswith("warning: The requested Python")
         ]
-        raise ChannelError(failure, code="unresolvable-wheels", notes=[_redact("\n".join(lines))])
+        raise ChannelError(failure, code="unresolvable-wheels", notes=[redacted("\n".join(lines))])
 
 
 def _locked(package: Mapping[str, object]) -> LockedWheel:
@@ -178,7 +180,7 @@ def _download(url: str) -> bytes:
         except OSError as error:
             failure = error
     raise ChannelError(
-        f"{_redact(url)} cannot be downloaded ({failure})",
+        f"{redacted(url)} cannot be downloaded ({failure})",
         code="download-failed",
         help="check the network; certificates and proxies are taken from SSL_CERT_FILE and HTTPS_PROXY",
     ) from failure
@@ -203,7 +205,3 @@ def _authorization(url: str) -> dict[str, str]:
         user, password = found[0], found[2]
     pair = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password or '')}"
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
-
-
-def _redact(text: str) -> str:
-    return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)

@@ -57,7 +57,8 @@ def rewrite(work: Path, interpreter: Interpreter) -> None:
     done = subprocess.run(
         [str(interpreter.executable), "-I", "-c", _QUESTION, interpreter.data_module],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -23,6 +23,7 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from smelt.archive import DAMAGE
 from smelt.channel.paths import check_relative
 from smelt.errors import ChannelError
 from smelt.types import sha256_file
@@ -58,7 +59,6 @@ class Wheel:
     sha256: str
     metadata: Metadata
     tags: frozenset[Tag]
-    pure: bool
     dist_info: str
     data: str
     commands: Mapping[str, str] = field(hash=False)
@@ -87,7 +87,7 @@ def read_wheel(path: Path) -> Wheel:
             }
     except FileNotFoundError as error:
         raise ChannelError(f"there is no wheel {path}") from error
-    except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError) as error:
+    except (*DAMAGE, OSError) as error:
         raise ChannelError(f"{path} cannot be read as a wheel ({error})", code="bad-wheel") from error
     metadata = parse_metadata(texts["METADATA"], path.name)
     if metadata.name != name or metadata.version != version:
@@ -101,7 +101,6 @@ def read_wheel(path: Path) -> Wheel:
         sha256=sha256_file(path),
         metadata=metadata,
         tags=tags,
-        pure=_parse(texts["WHEEL"]).get("Root-Is-Purelib", "true").strip().lower() == "true",
         dist_info=dist_info,
         data=f"{dist_info.removesuffix('.dist-info')}.data",
         commands=_commands(texts["entry_points.txt"], path),
@@ -268,5 +267,5 @@ def read_files(wheel: Wheel) -> Iterator[tuple[str, bytes, bool]]:
                 if digest != expected.rstrip("="):
                     raise _bad(wheel.path, f"`{name}` is not what RECORD says")
                 yield name, data, bool((info.external_attr >> 16) & 0o111)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (*DAMAGE, OSError) as error:
         raise ChannelError(f"{wheel.path} cannot be read ({error})", code="bad-wheel") from error

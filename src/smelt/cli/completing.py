@@ -148,11 +148,11 @@ def _descend(
 
 
 def _subcommands(parser: argparse.ArgumentParser) -> _Subparsers[argparse.ArgumentParser] | None:
-    return next((a for a in parser._actions if isinstance(a, _Subparsers)), None)  # pyright: ignore
+    return next((a for a in parser._actions if isinstance(a, _Subparsers)), None)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    return dict(cast("dict[str, argparse.Action]", parser._option_string_actions))  # pyright: ignore
+    return dict(parser._option_string_actions)
 
 
 def _has_value(action: argparse.Action | None) -> bool:
@@ -186,7 +186,7 @@ def _value(action: argparse.Action, place: _Place, current: str) -> Answer:
 def _positional(place: _Place, current: str) -> Answer:
     below = _subcommands(place.parser)
     if below is not None:
-        return _starting({each.dest: each.help or "" for each in below._choices_actions}, current)  # pyright: ignore
+        return _starting({each.dest: each.help or "" for each in below._choices_actions}, current)
     if place.path[:1] == ("run",):
         return _starting(place.names.tasks(), current, files=True)
     if place.path[:1] == ("exec",):
@@ -197,7 +197,7 @@ def _positional(place: _Place, current: str) -> Answer:
         for index, word in enumerate(place.before)
         if not word.startswith("-") and not (index and _has_value(options.get(place.before[index - 1])))
     ]
-    positional = [each for each in place.parser._actions if not each.option_strings]  # pyright: ignore
+    positional = [each for each in place.parser._actions if not each.option_strings]
     if len(plain) >= len(positional) and not (positional and positional[-1].nargs in ("*", "+")):
         return Answer(candidates={})
     action = positional[min(len(plain), len(positional) - 1)]

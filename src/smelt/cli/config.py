@@ -137,7 +137,7 @@ def _known(name: str) -> tuple[str, ...]:
 def _find(data: Mapping[str, object], path: tuple[str, ...]) -> object:
     found: object = data
     for part in path:
-        found = found.get(part) if isinstance(found, Mapping) else None  # pyright: ignore
+        found = found.get(part) if isinstance(found, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return found  # pyright: ignore[reportUnknownVariableType]
 
 
@@ -194,7 +194,7 @@ def _read(path: Path) -> str:
 def _write(path: Path, text: str, terminal: Terminal) -> int:
     from smelt.fs import write_text
 
-    write_text(path, text)
+    write_text(path.resolve(), text)  # a link stays one: people keep their settings elsewhere
     terminal.note(f"{terminal.style('✔', 'green', err=True)} updated the configuration in {path}")
     return 0
 

@@ -98,6 +98,8 @@ def _workspace(project: Mapping[str, Any], terminal: Terminal) -> None:
 
 
 def _environment(environment: Mapping[str, Any], terminal: Terminal) -> None:
+    from smelt.solve.network import redacted
+
     _line("Environment", terminal.style(environment["name"], "magenta", "bold"), terminal)
     _line("Features", ", ".join(environment["features"]), terminal)
     if environment["solve_group"] is not None:
@@ -105,7 +107,7 @@ def _environment(environment: Mapping[str, Any], terminal: Terminal) -> None:
     if environment["environment_size"] is not None:
         _line("Environment size", environment["environment_size"], terminal)
     if environment["channels"]:
-        _line("Channels", ", ".join(environment["channels"]), terminal)
+        _line("Channels", ", ".join(map(redacted, environment["channels"])), terminal)
     _line("Dependency count", len(environment["dependencies"]), terminal)
     if environment["dependencies"]:
         _line("Dependencies", ", ".join(environment["dependencies"]), terminal)

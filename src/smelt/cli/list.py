@@ -145,7 +145,7 @@ def _cell(row: Mapping[str, object], field: str) -> str:
         return ""
     if field == "size":
         return human_bytes(int(str(value)))
-    return ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)  # pyright: ignore
+    return ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def human_bytes(size: int) -> str:

@@ -16,8 +16,6 @@ from smelt.cli.terminal import Terminal
 from smelt.errors import ExitCode, SmeltError, UsageError
 from smelt.text import closest
 
-_OF_COMMANDS = ("--manifest-path", "-m", "--workspace", "-w", "--config-file")
-
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are ``UsageError``s; options are not to be abbreviated."""
@@ -68,6 +66,12 @@ def execute(arguments: Sequence[str], terminal: Terminal | None = None) -> int:
         os.dup2(devnull, sys.stdout.fileno())
         return int(ExitCode.FAILURE)
     except Exception as error:  # noqa: BLE001 - the last resort: a bug of ours, said as such
+        known = _surroundings(error)
+        if known is not None:
+            from smelt.cli.errors import render
+
+            terminal.err.write(render(known, terminal) + "\n")
+            return int(known.exit_code)
         if isinstance(error, OSError) and error.filename is not None and error.strerror:
             return _system_error(error, terminal)
         return _internal_error(error, terminal)
@@ -211,6 +215,24 @@ def _overview() -> str:
         "`smelt <command> --help` tells more of a command.",
     ]
     return "\n".join(lines)
+
+
+def _surroundings(error: Exception) -> SmeltError | None:
+    """What no program can work without, and Python says in its own words: a working folder, a home."""
+    if isinstance(error, RuntimeError) and "home directory" in str(error):
+        return SmeltError(
+            "there is no home folder: HOME is not set, and the system does not know this user",
+            code="file-system",
+            help="set HOME to a folder that can be written",
+        )
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        try:
+            os.getcwd()  # noqa: PTH109 - only whether there is one
+        except OSError:
+            return SmeltError(
+                "the folder that this was called in is no longer there", code="file-system", help="change into another"
+            )
+    return None
 
 
 def _system_error(error: OSError, terminal: Terminal) -> int:

@@ -114,6 +114,8 @@ def short_channel(url: str) -> str:
 
 def package_lines(records: Sequence[Record], limit: int | None, terminal: Terminal) -> list[str]:
     """The newest of ``records`` (all of one name, oldest first) in detail, and what else there is."""
+    from smelt.solve.network import redacted
+
     newest = records[-1]
     if limit == 0:
         return [newest["name"]]
@@ -139,7 +141,7 @@ def package_lines(records: Sequence[Record], limit: int | None, terminal: Termin
         rows.append(("NoArch", newest["noarch"] if isinstance(newest["noarch"], str) else "generic"))
     rows += [
         ("File Name", newest["fn"]),
-        ("URL", newest["url"]),
+        ("URL", redacted(newest["url"])),
         ("MD5", newest.get("md5") or "Not available"),
         ("SHA256", newest.get("sha256") or "Not available"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -62,8 +63,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.note(f"{terminal.style('✔', 'green', err=True)} unpacked {what} to {done.prefix}")
     script = next(iter(done.scripts), None)
     if script is not None:
-        start = {".sh": f". {script}", ".ps1": f"& {script}", ".fish": f"source {script}"}.get(
-            script.suffix, str(script)
-        )
+        quoted = shlex.quote(str(script)) if script.suffix in (".sh", ".fish") else str(script)
+        start = {".sh": f". {quoted}", ".ps1": f"& {quoted}", ".fish": f"source {quoted}"}.get(script.suffix, quoted)
         terminal.note(f"activate it with: {start}")
     return 0

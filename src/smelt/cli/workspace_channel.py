@@ -67,9 +67,11 @@ def _set(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _report(arguments: argparse.Namespace, terminal: Terminal, verb: str) -> None:
+    from smelt.solve.network import redacted
+
     priority = f" at priority {arguments.priority}" if arguments.priority is not None else ""
     for channel in arguments.channel:
-        done(terminal, f"{verb} {channel}{priority}")
+        done(terminal, f"{verb} {redacted(channel)}{priority}")
 
 
 def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -84,4 +86,6 @@ def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _short(url: str) -> str:
-    return url.removeprefix("https://conda.anaconda.org/").rstrip("/")
+    from smelt.solve.network import redacted
+
+    return redacted(url).removeprefix("https://conda.anaconda.org/").rstrip("/")

@@ -57,7 +57,7 @@ def extend_setting(
     layer = parse_layer(text, path)
     own: object = layer.data
     for part in at:
-        own = own.get(part) if isinstance(own, dict) else None  # pyright: ignore
+        own = own.get(part) if isinstance(own, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     before = cast("list[object]", own) if isinstance(own, list) else [] if key.extends else list(inherited)
     return _set(text, path, _written(layer, at), [value, *before] if front else [*before, value])
 

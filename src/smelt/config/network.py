@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import cast
 
 from smelt.config.settings import Settings
 from smelt.errors import ConfigError
+from smelt.text import toml_basic
 
 DOWNLOADS = 50
 """How many requests are under way at the same time where no setting says otherwise; as the reference."""
@@ -108,10 +108,10 @@ def _timeout(environment: Mapping[str, str]) -> int:
 
 
 def _toml(value: object) -> str:
-    """A value on one line. JSON's strings are TOML's."""
+    """A value on one line."""
     if isinstance(value, Mapping):
         items = cast("Mapping[str, object]", value).items()
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in items if each is not None) + " }"
+        return "{ " + ", ".join(f"{toml_basic(key)} = {_toml(each)}" for key, each in items if each is not None) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(each) for each in cast("Sequence[object]", value)) + "]"
-    return json.dumps(value if isinstance(value, (str, bool, int, float)) else str(value))
+    return toml_basic(value if isinstance(value, (str, bool, int, float)) else str(value))

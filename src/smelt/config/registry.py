@@ -5,7 +5,6 @@ Source: the reference's pages ``pixi workspace register`` and ``--workspace``.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import tomli
 from smelt.config.files import pixi_home
 from smelt.errors import UnknownNameError, UsageError
 from smelt.fs import hold, write_text
-from smelt.text import closest
+from smelt.text import closest, toml_basic
 
 FILE = "workspaces.toml"
 _TABLE = "named-workspaces"
@@ -128,10 +127,5 @@ def _unknown(name: str, known: Iterable[str]) -> UnknownNameError:
 
 
 def _text(names: Mapping[str, str]) -> str:
-    # a JSON string is a basic string of TOML, but for the delete character
-    lines = [f"{_string(name)} = {_string(path)}" for name, path in sorted(names.items())]
+    lines = [f"{toml_basic(name)} = {toml_basic(path)}" for name, path in sorted(names.items())]
     return "\n".join([f"[{_TABLE}]", *lines, ""]) if lines else ""
-
-
-def _string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -21,29 +21,25 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         return
     # what only writing needs is imported by it: most commands only read
     import platform
-    import tempfile
+    import secrets
 
     host = "".join(c if c.isalnum() else "-" for c in platform.node())
     _sweep(path, host)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.{host}.{os.getpid()}.", suffix=".part", dir=path.parent)
-    part = Path(name)
+    part = path.with_name(f".{path.name}.{host}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with part.open("xb") as file:
+            with suppress(FileNotFoundError):  # before the content: it may be secret
+                part.chmod(path.stat().st_mode & 0o7777)
             file.write(data)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        try:
-            mode = path.stat().st_mode & 0o7777
-        except FileNotFoundError:
-            mask = os.umask(0)
-            os.umask(mask)
-            mode = 0o666 & ~mask
-        part.chmod(mode)
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             part.unlink()
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a full disk names none, others the part
         raise
 
 
@@ -85,17 +81,21 @@ def remove_tree(path: Path) -> None:
         return
     import shutil
 
+    unlocked: set[Path] = set()
+
     def unlock(function: object, name: str, error: BaseException) -> None:
         if isinstance(error, FileNotFoundError):
             return
-        if not isinstance(error, PermissionError):
-            raise error
         target = Path(name)
-        for entry in (target.parent, target):
+        if not isinstance(error, PermissionError) or target in unlocked:
+            raise error
+        unlocked.add(target)
+        # what holds `path` itself is not ours to open
+        for entry in (target,) if target == path else (target.parent, target):
             if not entry.is_symlink():
                 entry.chmod(0o700)
         if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
+            shutil.rmtree(target, onerror=unlock_info)
         else:
             target.unlink(missing_ok=True)
 
@@ -126,14 +126,20 @@ def staging_folder(target: Path) -> Generator[Path]:
 def replace_folder(staging: Path, target: Path) -> None:
     """Put ``staging`` in the place of ``target`` (which may exist). Raises OSError.
 
-    Not atomic where ``target`` exists (it is moved away first): hold the lock of ``target``.
+    Not atomic where ``target`` exists (it is moved away first, and back where the new one cannot take its place): hold
+    the lock of ``target``.
     """
     if target.exists():
         import tempfile
 
         old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
         target.replace(old / "old")
-        staging.replace(target)
+        try:
+            staging.replace(target)
+        except OSError:
+            (old / "old").replace(target)
+            old.rmdir()
+            raise
         remove_tree(old)
     else:
         staging.replace(target)

@@ -277,7 +277,7 @@ def _script(request: ActivationRequest, plan: ActivationPlan, shell: Shell) -> l
 def _path_line(request: ActivationRequest, plan: ActivationPlan, shell: Shell) -> str:
     if request.clean:
         return shell.paths(plan.paths)
-    return shell.paths((*plan.paths, "%PATH%" if shell.name == "cmd" else "${PATH}"))
+    return shell.paths((*plan.paths, shell.inherited))
 
 
 def assign(shell: Shell, assignment: Assignment) -> str:
@@ -304,7 +304,7 @@ def _run(request: ActivationRequest, plan: ActivationPlan, outer: Mapping[str, s
                     help="install bash",
                 )
         script = Path(folder) / f"activation.{shell.extensions[0]}"
-        script.write_text(shell.newline.join([*text, ""]), encoding="utf-8", newline="")
+        script.write_text(shell.newline.join([*text, ""]), encoding="utf-8", errors="surrogateescape", newline="")
         done = subprocess.run(
             [*program, str(script)],
             env=dict(outer),

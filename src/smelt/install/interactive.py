@@ -67,7 +67,7 @@ def run_shell(shell: Shell, script: str, outer: Mapping[str, str]) -> int:
     with tempfile.TemporaryDirectory(prefix="smelt-shell-") as name:
         folder = Path(name)
         path = folder / f"activate.{shell.extensions[0]}"
-        path.write_text(script, encoding="utf-8", newline="")
+        path.write_text(script, encoding="utf-8", errors="surrogateescape", newline="")
         arguments, variables = _start(shell, path, outer)
         ignored = [signal.SIGINT] + ([signal.SIGQUIT, signal.SIGTSTP] if os.name == "posix" else [])
         before = {number: signal.signal(number, _pass) for number in ignored}

@@ -24,7 +24,7 @@ from smelt.install.pypi_prefix import (
 from smelt.install.state import is_own_file
 from smelt.manifest.pypi import PypiOptions
 from smelt.solve.pypi_distribution import Distribution, pylock_text
-from smelt.solve.pypi_input import index_addresses, index_arguments, isolation_arguments
+from smelt.solve.pypi_input import index_addresses, index_arguments, isolation_arguments, option_variables
 from smelt.solve.pypi_project import project_files
 from smelt.solve.pypi_uv import UvFailed, run_uv
 from smelt.types import NOARCH, CondaRecord, current_platform, digest_json, platform_family, sha256_file
@@ -255,7 +255,7 @@ def _environment(prefix: Path, wanted: PypiInstall) -> dict[str, str]:
     """Builds find the programs of the environment first."""
     folders = [prefix, prefix / "Library" / "bin", prefix / "Scripts"] if os.name == "nt" else [prefix / "bin"]
     path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")])
-    return {**wanted.environment, "PATH": path, "CONDA_PREFIX": str(prefix)}
+    return {**option_variables(wanted.options), **wanted.environment, "PATH": path, "CONDA_PREFIX": str(prefix)}
 
 
 def _explained(text: str, distributions: Sequence[Distribution]) -> InstallError:

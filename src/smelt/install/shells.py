@@ -7,6 +7,7 @@ saved ones), which are quoted here so that they cannot be.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -23,7 +24,8 @@ class Shell:
     """The syntax of one shell.
 
     ``set`` takes a name and a value whose references to variables are to be expanded, ``keep`` one that is to be
-    taken as it is; ``paths`` the whole search path. ``extensions`` are those of scripts that it can run.
+    taken as it is; ``paths`` the whole search path, in which ``inherited`` stands for what it was before.
+    ``extensions`` are those of scripts that it can run. Nothing in a path, or in the name of a prompt, is expanded.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Shell:
     prompt: Callable[[str], str]
     completions: Callable[[Path], str]
     opening: str = ""
+    inherited: str = "${PATH}"
     hook: str = ""
     newline: str = "\n"
 
@@ -83,6 +86,20 @@ def _double_quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
+def _inert(text: str) -> str:
+    """What means ``text`` and nothing else between the double quotes of a POSIX shell."""
+    return re.sub(r'([\\$`"])', r"\\\1", text)
+
+
+def _joined(paths: Sequence[str]) -> str:
+    return ":".join(path if path == "${PATH}" else _inert(path) for path in paths)
+
+
+def _shown(name: str) -> str:
+    """A name for a prompt, which shells may expand each time they show it."""
+    return re.sub(r"""[\\$`"'%!\x00-\x1f]""", "_", name)
+
+
 # bash and its relatives
 
 
@@ -97,7 +114,7 @@ def _bash_keep(name: str, value: str) -> str:
 
 
 def _bash_paths(paths: Sequence[str]) -> str:
-    return f'export PATH="{":".join(paths) if os.name != "nt" else _unix_paths(paths)}"'
+    return f'export PATH="{_joined(paths) if os.name != "nt" else _unix_paths(paths)}"'
 
 
 def _unix_paths(paths: Sequence[str]) -> str:
@@ -105,8 +122,8 @@ def _unix_paths(paths: Sequence[str]) -> str:
     cygpath = shutil.which("cygpath")
     if cygpath is None:
         return ":".join(paths)
-    done = subprocess.run([cygpath, "--unix", "--path", ";".join(paths)], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    command = [cygpath, "--unix", "--path", ";".join(paths)]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
 
 
 def _bash_completions(prefix: Path) -> str:
@@ -120,7 +137,7 @@ def _bash_completions(prefix: Path) -> str:
 
 
 def _posix_prompt(name: str) -> str:
-    return f'export PS1="({name}) ${{PS1:-}}"'
+    return f'export PS1="({_shown(name)}) ${{PS1:-}}"'
 
 
 _POSIX_HOOK = """smelt() {
@@ -147,14 +164,24 @@ def _zsh_completions(prefix: Path) -> str:
     return f"fpath+=({shlex.quote(str(folder))})\nautoload -Uz compinit\ncompinit\n" if folder.is_dir() else ""
 
 
-def _fish_keep(name: str, value: str) -> str:
+def _fish_quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"set -gx {name} '{escaped}'"
+    return f"'{escaped}'"
+
+
+def _fish_keep(name: str, value: str) -> str:
+    return f"set -gx {name} {_fish_quoted(value)}"
+
+
+def _fish_paths(paths: Sequence[str]) -> str:
+    # a backtick is nothing special there
+    escaped = (path if path == "$PATH" else re.sub(r'([\\$"])', r"\\\1", path) for path in paths)
+    return f'set -gx PATH "{":".join(escaped)}"'
 
 
 def _fish_completions(prefix: Path) -> str:
     folder = prefix / "share/fish/vendor_completions.d"
-    return f"for file in {folder}/*\n    source $file\nend\n" if folder.is_dir() else ""
+    return f"for file in {_fish_quoted(str(folder))}/*\n    source $file\nend\n" if folder.is_dir() else ""
 
 
 def _fish_prompt(name: str) -> str:
@@ -163,14 +190,19 @@ def _fish_prompt(name: str) -> str:
 end
 function fish_prompt
     set -l before $status
-    set_color -o green; echo -n "({name}) "; set_color normal
+    set_color -o green; echo -n "({_shown(name)}) "; set_color normal
     sh -c "exit $before"
     __smelt_prompt
 end"""
 
 
 def _xonsh_run(path: str) -> str:
-    return f'{"source-bash" if path.endswith(".sh") else "source"} "{path}"'
+    return f'{"source-bash" if path.endswith(".sh") else "source"} "{_double_quoted(path)}"'
+
+
+def _xonsh_set(name: str, value: str) -> str:
+    escaped = _double_quoted(value).replace("\n", "\\n").replace("\r", "\\r")
+    return f'${name} = "{escaped}"'
 
 
 # Windows
@@ -178,6 +210,11 @@ def _xonsh_run(path: str) -> str:
 
 def _cmd_keep(name: str, value: str) -> str:
     return f'@SET "{name}={value.replace("%", "%%")}"'
+
+
+def _cmd_paths(paths: Sequence[str]) -> str:
+    escaped = (path if path == "%PATH%" else path.replace("%", "%%") for path in paths)
+    return f'@SET "{_path_name()}={os.pathsep.join(escaped)}"'
 
 
 def _powershell_set(name: str, value: str) -> str:
@@ -190,8 +227,18 @@ def _powershell_keep(name: str, value: str) -> str:
     return f"${{Env:{name}}} = '{escaped}'"
 
 
+def _powershell_run(path: str) -> str:
+    quoted = path.replace("'", "''")
+    return f". '{quoted}'"
+
+
+def _powershell_paths(paths: Sequence[str]) -> str:
+    escaped = (path if path == "$Env:PATH" else re.sub(r'([`$"])', r"`\1", path) for path in paths)
+    return f'${{Env:{_path_name()}}} = "{os.pathsep.join(escaped)}"'
+
+
 def _powershell_prompt(name: str) -> str:
-    return f'$old_prompt = $function:prompt\nfunction prompt {{"({name}) $($old_prompt.Invoke())"}}'
+    return f'$old_prompt = $function:prompt\nfunction prompt {{"({_shown(name)}) $($old_prompt.Invoke())"}}'
 
 
 def _path_name() -> str:
@@ -212,7 +259,8 @@ def _nu_paths(paths: Sequence[str]) -> str:
 
 
 def _nu_prompt(name: str) -> str:
-    return f'let old_prompt = $env.PROMPT_COMMAND; $env.PROMPT_COMMAND = {{|| echo $"\\({name}\\) (do $old_prompt)"}}'
+    shown = rf'$"\({_shown(name)}\) (do $old_prompt)"'
+    return f"let old_prompt = $env.PROMPT_COMMAND; $env.PROMPT_COMMAND = {{|| echo {shown}}}"
 
 
 def _none(_: Path) -> str:
@@ -238,8 +286,8 @@ _ZSH = Shell(
     set=_zsh_set,
     keep=_bash_keep,
     unset=lambda name: f"unset {name}",
-    run=lambda path: f'. "{path}"',
-    paths=lambda paths: _zsh_set("PATH", ":".join(paths)),
+    run=lambda path: f'. "{_inert(path)}"',
+    paths=lambda paths: f'export PATH="{_joined(paths)}"',
     prompt=_posix_prompt,
     completions=_zsh_completions,
     hook=_POSIX_HOOK.replace("hash -r", "rehash"),
@@ -251,17 +299,18 @@ _FISH = Shell(
     set=lambda name, value: f'set -gx {name} "{_double_quoted(value)}"',
     keep=_fish_keep,
     unset=lambda name: f"set -e {name}",
-    run=lambda path: f'source "{path}"',
-    paths=lambda paths: f'set -gx PATH "{_double_quoted(":".join(paths))}"',
+    run=lambda path: f"source {_fish_quoted(path)}",
+    paths=_fish_paths,
     prompt=_fish_prompt,
     completions=_fish_completions,
+    inherited="$PATH",
 )
 
 _XONSH = Shell(
     name="xonsh",
     extensions=("xsh", "sh"),
-    set=lambda name, value: f'${name} = "{_double_quoted(value)}"',
-    keep=lambda name, value: f'${name} = "{_double_quoted(value)}"',
+    set=_xonsh_set,
+    keep=_xonsh_set,
     unset=lambda name: f"del ${name}",
     run=_xonsh_run,
     paths=lambda paths: f'${_path_name()} = "{_double_quoted(os.pathsep.join(paths))}"',
@@ -275,10 +324,11 @@ _CMD = Shell(
     set=lambda name, value: f'@SET "{name}={value}"',
     keep=_cmd_keep,
     unset=lambda name: f"@SET {name}=",
-    run=lambda path: f'@CALL "{path}"',
-    paths=lambda paths: f'@SET "{_path_name()}={os.pathsep.join(paths)}"',
-    prompt=lambda name: f"@PROMPT ({name}) $P$G",
+    run=lambda path: f'@CALL "{path.replace("%", "%%")}"',
+    paths=_cmd_paths,
+    prompt=lambda name: f"@PROMPT ({_shown(name)}) $P$G",
     completions=_none,
+    inherited="%PATH%",
     opening="@chcp 65001 > nul",
     newline="\r\n",
 )
@@ -289,10 +339,11 @@ _POWERSHELL = Shell(
     set=_powershell_set,
     keep=_powershell_keep,
     unset=lambda name: f'${{Env:{name}}}=""',
-    run=lambda path: f'. "{path}"',
-    paths=lambda paths: _powershell_set(_path_name(), os.pathsep.join(paths)),
+    run=_powershell_run,
+    paths=_powershell_paths,
     prompt=_powershell_prompt,
     completions=_none,
+    inherited="$Env:PATH",
     opening="$OutputEncoding = [System.Console]::OutputEncoding = [System.Console]::InputEncoding = "
     "[System.Text.Encoding]::UTF8",
 )
@@ -303,7 +354,7 @@ _NUSHELL = Shell(
     set=_nu_set,
     keep=_nu_set,
     unset=lambda name: f"hide-env {_nu_name(name)}",
-    run=lambda path: f'source-env "{path}"',
+    run=lambda path: f'source-env "{_double_quoted(path)}"',
     paths=_nu_paths,
     prompt=_nu_prompt,
     completions=_none,

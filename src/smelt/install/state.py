@@ -85,6 +85,9 @@ def read_state(prefix: Path) -> PrefixState | None:
         return None
     packages = cast("dict[str, str]", values.get("packages") or {})
     records = cast("list[str]", values.get("records") or [])
+    pypi = cast("dict[str, str]", values.get("pypi") or {})
+    if not (_are_texts(packages, dict) and _are_texts(records, list) and _are_texts(pypi, dict)):
+        return None
     return PrefixState(
         status=cast("Literal['installing', 'installed']", values["status"]),
         digest=str(values.get("digest")),
@@ -92,8 +95,16 @@ def read_state(prefix: Path) -> PrefixState | None:
         packages=packages,
         records=frozenset(records),
         fingerprint=str(values.get("fingerprint")),
-        pypi=cast("dict[str, str]", values.get("pypi") or {}),
+        pypi=pypi,
     )
+
+
+def _are_texts(found: object, kind: type[dict[str, str]] | type[list[str]]) -> bool:
+    """Whether ``found`` is a ``kind`` of nothing but texts."""
+    if not isinstance(found, kind):
+        return False
+    values = cast("dict[object, object]", found).values() if isinstance(found, dict) else cast("list[object]", found)
+    return all(isinstance(each, str) for each in values)
 
 
 def write_state(prefix: Path, state: PrefixState) -> None:

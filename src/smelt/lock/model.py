@@ -56,10 +56,9 @@ class SourceLock:
 
     ``version``/``build``/``subdir``/``noarch``: the artifact's (v7 leaves them out for mutable sources).
     ``metadata_digest``: of the rendered variant's requirements and metadata, so that ``--locked`` notices a
-    change of them. ``source_digest``/``build_key``: only where definition and source are immutable.
-    ``artifact_sha256``: with ``smelt build --record``. ``backend``: name and version that rendered the recipe.
-    ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where the package
-    does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
+    change of them. ``source_digest``: only where the source cannot change. ``backend``: name and version that rendered
+    the recipe. ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where
+    the package does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
     """
 
     version: str
@@ -73,8 +72,6 @@ class SourceLock:
     profile: str | None = None
     pypi: str | None = None
     source_digest: str | None = None
-    build_key: str | None = None
-    artifact_sha256: str | None = None
     variant_constraints: str | None = None
 
 

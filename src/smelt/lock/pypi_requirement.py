@@ -106,12 +106,6 @@ def lower_bound_problem(specifiers: str, python: Version) -> bool:
     return False
 
 
-def normal_path(path: str) -> str:
-    """A path relative to the workspace, or absolute, in one form."""
-    path = path.replace("\\", "/")
-    return posixpath.normpath(path) if path else "."
-
-
 def same_path(left: str, right: str, root: str | None) -> bool:
     """Whether two paths, each absolute or relative to the workspace ``root``, are one."""
     return _absolute(left, root) == _absolute(right, root)

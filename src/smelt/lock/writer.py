@@ -13,14 +13,14 @@ from smelt.lock.model import Lock
 def write(lock: Lock, path: Path) -> bool:
     """Write ``lock`` to ``path`` in one step; whether the file changed.
 
-    A file that already holds the same text is not touched, so its time stamp stays. Raises LockError
+    A file that already holds the same text is not touched, so its time stamp stays; a link stays one. Raises LockError
     (``lock-value``: what no lock file can hold; ``lock-unwritable``).
     """
     text = to_text(lock)
     if not _other(text, path):
         return False
     try:
-        write_text(path, text)
+        write_text(path.resolve() if path.is_symlink() else path, text)
     except OSError as error:
         raise LockError(
             f"{path} cannot be written: {error.strerror or error}",

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal, cast
 
 from smelt.errors import ManifestError
-from smelt.manifest.document import Document, read_document
+from smelt.manifest.document import Document
 from smelt.manifest.feature import (
     TomlEnvironment,
     TomlFeature,
@@ -75,12 +75,6 @@ def manifest_kind(path: Path) -> Kind:
         code="manifest-unknown-format",
         help="manifests are called pixi.toml, pyproject.toml or mojoproject.toml",
     )
-
-
-def read_manifest(path: Path) -> TomlManifest:
-    """Read the manifest at ``path``; its mistakes are in ``problems``. Raises ManifestError as ``read_document``."""
-    kind = manifest_kind(path)
-    return parse_manifest(read_document(path), kind)
 
 
 def has_manifest_tables(document: Document, kind: Kind) -> bool:

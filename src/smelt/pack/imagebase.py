@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import tarfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -67,7 +68,7 @@ def read_base(path: Path, scratch: Path, machine: tuple[str, str | None]) -> Bas
         if len(found["rootfs"]["diff_ids"]) != len(manifest["layers"]):
             raise _bad(path, "its layers and its description do not fit")
         return BaseImage(folder=folder, config=found, layers=tuple(manifest["layers"]))
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise _bad(path, "it is not there" if not path.exists() else "it is no OCI image layout") from error
         raise _bad(path, getattr(error, "strerror", None) or str(error)) from error

@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from smelt.archive import DAMAGE
 from smelt.channel.index import read_record
 from smelt.errors import ChannelError, PackError, SolveError
 from smelt.lock.pypi_platform import PypiPlatform
@@ -63,7 +64,7 @@ def read_injected_wheel(path: Path, python: PypiPlatform | None) -> WheelItem:
         with zipfile.ZipFile(path) as archive:
             found = [entry for entry in archive.namelist() if _is_metadata(entry)]
             text = archive.read(found[0]).decode("utf-8", "replace") if len(found) == 1 else None
-    except (zipfile.BadZipFile, EOFError) as error:
+    except DAMAGE as error:
         raise _bad(path, f"it is not a wheel: {error}") from error
     if text is None:
         raise _bad(path, "it is not a wheel: it has no METADATA")

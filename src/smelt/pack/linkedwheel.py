@@ -12,11 +12,11 @@ import io
 import posixpath
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from smelt.archive import DAMAGE
 from smelt.channel.wheelfile import Wheel, read_wheel
 from smelt.errors import PackError
 from smelt.pack.entry import Entry
@@ -105,7 +105,7 @@ class _Checked:
         """Read on."""
         try:
             data = self._stream.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except DAMAGE as error:
             raise unreadable(self._wheel.path, f"`{self._name}` is damaged ({error})") from error
         self._digest.update(data)
         self._sha256.update(data)

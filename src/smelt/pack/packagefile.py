@@ -7,33 +7,20 @@ from __future__ import annotations
 
 import json
 import shlex
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from smelt.archive import DAMAGE, is_damage
 from smelt.errors import PackError
 from smelt.install.state import is_own_file
 
 _OLD_PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3"
 """What ``info/has_prefix`` of very old packages means where it names no placeholder."""
-
-_DAMAGED = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    EOFError,
-    zlib.error,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-)
-"""What the readers of archives raise for what is none; those for bz2 an OSError without a number."""
 
 _INFO = ("info/paths.json", "info/link.json", "info/files", "info/has_prefix", "info/no_link")
 
@@ -139,18 +126,18 @@ def members(path: Path, *, info: bool) -> Generator[Iterator[tuple[tarfile.TarIn
                 with (
                     container.open(name) as packed,
                     zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(packed) as plain,
-                    tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|") as tar,
+                    tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|", encoding="utf-8") as tar,
                 ):
                     yield _entries(tar)
         else:
-            with tarfile.open(path, mode="r|bz2") as tar:
+            with tarfile.open(path, mode="r|bz2", encoding="utf-8") as tar:
                 yield ((entry, stream) for entry, stream in _entries(tar) if entry.name.startswith("info/") == info)
-    except _DAMAGED as error:
+    except DAMAGE as error:
         raise unreadable(path, str(error)) from error
     except zstandard.ZstdError as error:
         raise unreadable(path, str(error)) from error
     except OSError as error:
-        if error.errno is None:  # of bz2
+        if is_damage(error):
             raise unreadable(path, str(error)) from error
         raise
 

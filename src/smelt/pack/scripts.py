@@ -1,18 +1,18 @@
 """Scripts that activate an unpacked environment, one for each shell; they need nothing but the environment.
 
-Source: pixi-unpack 0.7 (one script for the shell that was asked for); rattler writes them.
+Source: pixi-unpack 0.7 (one script for the shell that was asked for).
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-from smelt.errors import InstallError, UsageError
+from smelt.errors import UsageError
+from smelt.install.activation import ActivationRequest, activation_plan, assign
+from smelt.install.shells import find_shell
 from smelt.text import closest
 from smelt.types import current_platform
 
@@ -28,7 +28,6 @@ SHELLS: Mapping[str, str] = MappingProxyType(
 )
 """Shells, and what their scripts' names end with (those of pixi-unpack)."""
 
-_NOTHING = "smelt-no-path"
 _UNIX = ("bash", "fish", "powershell")
 _WINDOWS = ("cmd", "powershell", "bash")
 
@@ -47,27 +46,27 @@ def check_shell(name: str) -> str:
 def activation_scripts(prefix: Path, shells: Sequence[str] | None = None) -> dict[str, str]:
     """Name → text of the scripts that activate ``prefix`` (``activate.sh`` …); None: those of this system's shells.
 
-    Raises UsageError for an unknown shell, InstallError where rattler cannot write one.
+    Raises UsageError for an unknown shell, InstallError where a package's variables cannot be read.
     """
     chosen = shells if shells is not None else (_WINDOWS if os.name == "nt" else _UNIX)
     return {f"activate.{SHELLS[name]}": _script(prefix, check_shell(name)) for name in chosen}
 
 
 def _script(prefix: Path, name: str) -> str:
-    import rattler
-    from rattler.shell import ActivationVariables, PathModificationBehavior, activate
-
-    # an empty path would be taken for "that of this process"
-    variables = ActivationVariables(None, [_NOTHING], PathModificationBehavior.Prepend)
-    subdir = rattler.Subdir(current_platform())  # pyright: ignore[reportArgumentType]
-    try:
-        result = activate(prefix, variables, _shell(name), subdir)
-    except Exception as error:
-        raise InstallError(f"cannot write the activation script for {name}", notes=[str(error)]) from error
-    return re.sub(f"[:;]{_NOTHING}", "", result.script)
-
-
-def _shell(name: str) -> Any:
-    from rattler.shell import Shell
-
-    return getattr(Shell, "cmd_exe" if name == "cmd" else name)
+    shell = find_shell(name)
+    request = ActivationRequest(
+        prefix=prefix,
+        root=None,
+        manifest_path=None,
+        workspace_name="",
+        workspace_version=None,
+        environment="",
+        platforms=(),
+        subdir=current_platform(),
+    )
+    plan = activation_plan(request, {}, shell)
+    lines = [shell.opening] if shell.opening else []
+    lines.append(shell.paths((*plan.paths, shell.inherited)))
+    lines += [assign(shell, assignment) for assignment in plan.before]
+    lines += [shell.run(str(script)) for script in plan.scripts]
+    return shell.newline.join([*lines, ""])

@@ -299,6 +299,8 @@ def _look_through(folder: Path) -> dict[str, FoundFile]:
                 continue
             if name.startswith("."):
                 continue  # what file managers leave
+            if not path.is_file():
+                raise hostile(f"it holds something that is no file: {relative!r}")
             used = place_of(relative, folder=False)
             found[relative] = FoundFile(size=path.stat().st_size, sha256=sha256_file(path), path=path if used else None)
         names[:] = [name for name in names if here != folder or name in (CHANNEL, PYPI)]

@@ -10,9 +10,9 @@ import csv
 import hashlib
 import io
 import zipfile
-import zlib
 from pathlib import Path
 
+from smelt.archive import DAMAGE
 from smelt.errors import PackError
 from smelt.pack.archive import damaged
 
@@ -24,7 +24,7 @@ def check_wheel(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             _check(path.name, archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except DAMAGE as error:
         raise damaged(f"{path.name} is not a readable wheel ({error})") from error
 
 

@@ -149,7 +149,7 @@ if sys.platform == "win32":
         done = kernel.SetInformationJobObject(
             job, _EXTENDED_LIMIT_INFORMATION, ctypes.byref(limits), ctypes.sizeof(limits)
         )
-        handle = wintypes.HANDLE(int(process._handle))  # pyright: ignore
+        handle = wintypes.HANDLE(int(process._handle))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType]
         if not done or not kernel.AssignProcessToJobObject(job, handle):
             process.kill()
             raise ctypes.WinError(ctypes.get_last_error())

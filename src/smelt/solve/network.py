@@ -19,7 +19,7 @@ _RETRIES = 3
 _WORTH_A_RETRY = 10
 """Who has less patience than so many seconds does not want to wait for another try."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@\"'`]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s\"'`]+@")
 _SIGNED = re.compile(r"\?[^\s\"'`)]*X-Amz-[^\s\"'`)]*", re.IGNORECASE)
 _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*:/+\S*|(?<![\w/])/\S+|\b[\w.-]+:\d+\b")
 _TOKEN = re.compile(r"/t/[^/\s\"'`)]+")

@@ -21,6 +21,7 @@ from smelt.solve.pypi_input import (
     PROJECT,
     index_addresses,
     option_arguments,
+    option_variables,
     platform_environment,
     preferences_text,
     project_text,
@@ -62,7 +63,7 @@ def choose(request: PypiSolveRequest) -> PypiSolution:
             *("pip", "compile", "pyproject.toml", "--no-header", "--quiet"),
             *("--constraints", "constraints.txt", *option_arguments(request, interpreter)),
         ]
-        environment = dict(platform_environment(request.platform))
+        environment = {**platform_environment(request.platform), **option_variables(request.options)}
         may_build = request.interpreter is not None or fits_interpreter(request.platform)
         if not may_build:
             (folder / "nothing").mkdir()
@@ -113,11 +114,6 @@ def lock_packages(solution: PypiSolution, request: PypiSolveRequest) -> tuple[Py
     return tuple(
         known[each.name] if each.name in known else _entry(each, metadata[each.name]) for each in solution.distributions
     )
-
-
-def solve_pypi(request: PypiSolveRequest) -> tuple[PypiPackage, ...]:
-    """``choose`` and ``lock_packages`` in one. Blocks: uv, the network and the disk take their time."""
-    return lock_packages(choose(request), request)
 
 
 def _packages(path: Path) -> list[Mapping[str, object]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from smelt.lock.model import PypiPackage
 from smelt.lock.pypi_platform import PypiPlatform
 from smelt.lock.pypi_source import parse_git, plain_index
 from smelt.manifest.pypi import PypiRequirement, normalize_pypi_name
+from smelt.text import toml_basic
 from smelt.types import GitReference
 
 Table = Mapping[str, object]
@@ -179,31 +179,31 @@ def pylock_text(distributions: Sequence[Distribution]) -> str:
     """``pylock.toml`` that names exactly these distributions."""
     lines = ['lock-version = "1.0"', 'created-by = "smelt"']
     for each in distributions:
-        lines += ["[[packages]]", f"name = {json.dumps(each.name)}"]
+        lines += ["[[packages]]", f"name = {toml_basic(each.name)}"]
         if each.version is not None:
-            lines.append(f"version = {json.dumps(each.version)}")
+            lines.append(f"version = {toml_basic(each.version)}")
         lines.append(_source_line(each))
     return "\n".join(lines) + "\n"
 
 
 def _source_line(each: Distribution) -> str:
     if each.folder is not None:
-        return f"directory = {{ path = {json.dumps(str(each.folder))}, editable = {json.dumps(each.editable)} }}"
+        return f"directory = {{ path = {toml_basic(str(each.folder))}, editable = {toml_basic(each.editable)} }}"
     if each.git is not None:
         git = parse_git(each.git)
-        folder = f", subdirectory = {json.dumps(git.subdirectory)}" if git.subdirectory else ""
+        folder = f", subdirectory = {toml_basic(git.subdirectory)}" if git.subdirectory else ""
         return (
-            f'vcs = {{ type = "git", url = {json.dumps(git.git)}, commit-id = {json.dumps(git.commit)}, '
-            f"requested-revision = {json.dumps(git.commit)}{folder} }}"
+            f'vcs = {{ type = "git", url = {toml_basic(git.git)}, commit-id = {toml_basic(git.commit)}, '
+            f"requested-revision = {toml_basic(git.commit)}{folder} }}"
         )
-    hashes = f", hashes = {{ sha256 = {json.dumps(each.sha256)} }}" if each.sha256 is not None else ", hashes = {}"
+    hashes = f", hashes = {{ sha256 = {toml_basic(each.sha256)} }}" if each.sha256 is not None else ", hashes = {}"
     if each.path is not None:
-        entry = f"path = {json.dumps(str(each.path))}{hashes}"
+        entry = f"path = {toml_basic(str(each.path))}{hashes}"
     else:
         url, _, fragment = (each.url or "").partition("#")
         folder = re.search(r"subdirectory=([^&]+)", fragment)
-        extra = f", subdirectory = {json.dumps(unquote(folder[1]))}" if folder else ""
-        entry = f"url = {json.dumps(url)}{hashes}{extra}"
+        extra = f", subdirectory = {toml_basic(unquote(folder[1]))}" if folder else ""
+        entry = f"url = {toml_basic(url)}{hashes}{extra}"
     if each.direct:
         return f"archive = {{ {entry} }}"
     return f"wheels = [{{ {entry} }}]" if each.is_wheel else f"sdist = {{ {entry} }}"

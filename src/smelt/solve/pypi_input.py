@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from smelt.lock.pypi_requirement import describe
 from smelt.lock.pypi_source import git_problem, parse_git
 from smelt.manifest.pypi import PypiOptions, PypiRequirement
 from smelt.solve.pypi_request import PypiSolveRequest
+from smelt.text import toml_basic
 from smelt.types import GitReference, current_platform
 
 PROJECT = "smelt-environment"
@@ -51,18 +51,18 @@ def project_text(request: PypiSolveRequest) -> str:
     overrides = [_plain(each) for each in request.options.dependency_overrides.values()]
     lines = [
         "[project]",
-        f"name = {_toml(PROJECT)}",
+        f"name = {toml_basic(PROJECT)}",
         'version = "0"',
-        f"dependencies = {_toml(dependencies)}",
+        f"dependencies = {toml_basic(dependencies)}",
         "[tool.uv]",
-        *([f"override-dependencies = {_toml(overrides)}"] if overrides else []),
+        *([f"override-dependencies = {toml_basic(overrides)}"] if overrides else []),
     ]
     for url, name in indexes.items():
-        lines += ["[[tool.uv.index]]", f"name = {_toml(name)}", f"url = {_toml(url)}", "explicit = true"]
+        lines += ["[[tool.uv.index]]", f"name = {toml_basic(name)}", f"url = {toml_basic(url)}", "explicit = true"]
     lines.append("[tool.uv.sources]")
     for name, source in sources.items():
-        pairs = ", ".join(f"{key} = {_toml(value)}" for key, value in source.items())
-        lines.append(f"{_toml(name)} = {{ {pairs} }}")
+        pairs = ", ".join(f"{key} = {toml_basic(value)}" for key, value in source.items())
+        lines.append(f"{toml_basic(name)} = {{ {pairs} }}")
     return "\n".join(lines) + "\n"
 
 
@@ -153,10 +153,10 @@ def preferences_text(locked: Sequence[PypiPackage]) -> str:
                 vcs["requested-revision"] = reference
             if git.subdirectory is not None:
                 vcs["subdirectory"] = git.subdirectory
-            pairs = ", ".join(f"{key} = {_toml(value)}" for key, value in vcs.items())
-            lines += ["[[packages]]", f"name = {_toml(package.name)}", f"vcs = {{ {pairs} }}"]
+            pairs = ", ".join(f"{key} = {toml_basic(value)}" for key, value in vcs.items())
+            lines += ["[[packages]]", f"name = {toml_basic(package.name)}", f"vcs = {{ {pairs} }}"]
         elif not package.location.startswith("direct+") and package.version is not None:
-            lines += ["[[packages]]", f"name = {_toml(package.name)}", f"version = {_toml(package.version)}"]
+            lines += ["[[packages]]", f"name = {toml_basic(package.name)}", f"version = {toml_basic(package.version)}"]
     head = ['lock-version = "1.0"', 'created-by = "smelt"', 'requires-python = ">=3"']
     return "\n".join([*head, *(lines or ["packages = []"])]) + "\n"
 
@@ -189,6 +189,14 @@ def isolation_arguments(options: PypiOptions) -> list[str]:
     if options.no_build_isolation == "all":
         return ["--no-build-isolation"]
     return _selection("--no-build-isolation-package", options.no_build_isolation)
+
+
+def option_variables(options: PypiOptions) -> dict[str, str]:
+    """What uv takes from variables alone; the user's own go before the manifest, as the reference has it."""
+    name = "UV_SKIP_WHEEL_FILENAME_CHECK"
+    if options.skip_wheel_filename_check is None or name in os.environ:
+        return {}
+    return {name: "1" if options.skip_wheel_filename_check else "0"}
 
 
 def index_arguments(options: PypiOptions, root: Path) -> list[str]:
@@ -252,8 +260,3 @@ def _selection(option: str, selection: str | tuple[str, ...]) -> list[str]:
 
 def _shown(source: dict[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in source.items())
-
-
-def _toml(value: object) -> str:
-    """Texts, truth values and lists of texts are written alike in JSON and TOML."""
-    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")

@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from smelt.archive import DAMAGE
 from smelt.errors import SolveError
 from smelt.fs import smelt_cache, write_text
 from smelt.lock.pypi_source import parse_git
@@ -141,7 +142,7 @@ def _from_wheel(path: Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
             return archive.read(names[0]).decode("utf-8", "replace") if len(names) == 1 else None
-    except (OSError, zipfile.BadZipFile):
+    except (*DAMAGE, OSError):
         return None
 
 

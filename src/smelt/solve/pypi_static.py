@@ -11,6 +11,8 @@ import tarfile
 import zipfile
 from email.parser import HeaderParser
 
+from smelt.archive import DAMAGE
+
 _NEEDED = frozenset(("version", "requires-dist", "requires-python", "provides-extra"))
 _NAME = re.compile(r"[^/]+/PKG-INFO")
 _LARGEST = 4 << 20
@@ -35,7 +37,7 @@ def _pkg_info(data: bytes) -> str | None:
                 if member.isfile() and _NAME.fullmatch(member.name) and member.size <= _LARGEST:
                     file = archive.extractfile(member)
                     return file.read().decode("utf-8", "replace") if file is not None else None
-    except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile):
+    except (*DAMAGE, OSError):
         return None  # uv will say what is wrong with it
     return None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from smelt.config.network import Network
 from smelt.errors import SolveError
 from smelt.fs import cache_root
-from smelt.solve.network import uv_variables
+from smelt.solve.network import redacted, uv_variables
 
 _FINDING = threading.Lock()
 _NOISE = ("warning: The requested Python", "warning: The `--pylock`", "Using Python ", "Using CPython ")
@@ -88,11 +88,6 @@ def run_uv(
         lines = [line for line in done.stderr.strip().splitlines() if not line.startswith(_NOISE)]
         raise UvFailed(redacted("\n".join(lines)))
     return done.stdout
-
-
-def redacted(text: str) -> str:
-    """``text`` without the user and password of addresses."""
-    return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
 
 
 def default_indexes() -> tuple[str, ...]:

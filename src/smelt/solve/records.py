@@ -138,4 +138,4 @@ def _words(value: object) -> tuple[str, ...]:
         return ()
     if isinstance(value, str):
         return tuple(value.replace(",", " ").split())
-    return tuple(str(item) for item in value if item)  # pyright: ignore
+    return tuple(str(item) for item in value if item)  # pyright: ignore[reportGeneralTypeIssues, reportUnknownArgumentType, reportUnknownVariableType]

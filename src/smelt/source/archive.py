@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
+from smelt.archive import DAMAGE, is_damage
 from smelt.errors import SourceError
 
 MAX_MEMBERS = 1_000_000
@@ -43,8 +44,8 @@ def unpack(archive: Path, target: Path, name: str | None = None) -> None:
             with tarfile.open(archive, mode="r:*") as tar:
                 _unpack_tar(tar, writer)
                 _read_to_end(tar, writer)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except (*DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and not is_damage(error):
             raise SourceError(f"cannot unpack `{label}`: {error}", code="archive") from error
         raise SourceError(
             f"`{label}` is damaged, or no archive that smelt can unpack: {error}",

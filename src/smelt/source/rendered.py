@@ -14,6 +14,7 @@ from smelt.types import digest_json
 _SCHEMA = 1
 _READS_MORE = re.compile(r"\b(load_from_file|include|file_name)\s*\(|\b(git|env)\.")
 """Jinja functions that read other files, repositories or the environment."""
+_KINDS = {"name": str, "version": str, "build": str, "build_number": int, "variant": dict, "recipe": dict}
 
 
 def recipe_digest(engine: RecipeInput) -> str | None:
@@ -69,7 +70,11 @@ def _read(path: Path) -> tuple[RecipeOutput, ...] | None:
     """A cached rendering; None where there is none, or a damaged one (then it is made again)."""
     try:
         data = cast("list[dict[str, Any]]", json.loads(path.read_text(encoding="utf-8")))
+        if not isinstance(data, list) or not data:  # pyright: ignore[reportUnnecessaryIsInstance]
+            return None
         for item in data:
+            if not all(isinstance(item[key], kind) for key, kind in _KINDS.items()):
+                return None
             item["subpackages"] = {name: (found[0], found[1]) for name, found in item["subpackages"].items()}
         return tuple(RecipeOutput(**item) for item in data)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):

@@ -109,7 +109,6 @@ def _run(command: list[str], text: str, folder: Path) -> subprocess.CompletedPro
         cwd=folder,
         env={**environment, "NO_COLOR": "1"},
         capture_output=True,
-        text=True,
         encoding="utf-8",
         errors="replace",
         check=False,

@@ -34,11 +34,6 @@ class SourceLocation:
     lfs: bool | None = None
     pypi: str | None = None
 
-    @property
-    def is_mutable(self) -> bool:
-        """Whether the content may change under the same location (a path; a git branch is pinned)."""
-        return self.path is not None
-
     def __str__(self) -> str:
         """Where it is, for people: without user and password."""
         text = self.path or self.git or self.url or f"pypi:{self.pypi}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from smelt.errors import Label, ManifestError
+from smelt.errors import Label, ManifestError, NotSupportedError
 from smelt.manifest.document import read_document
 from smelt.manifest.manifest import TomlManifest, has_manifest_tables, manifest_kind, parse_manifest
 from smelt.manifest.positions import KeyPath
@@ -43,8 +44,9 @@ def workspace_of(found: FoundManifest, *, asked: Sequence[str] = (), remembered:
 
     ``asked``: environments on demand that it shall have (``py312+cu13``). ``remembered``: such that were asked for
     before; those that can no longer be composed are left out. Raises as ``load_workspace``, and UnknownNameError for
-    features of ``asked`` that do not exist.
+    features of ``asked`` that do not exist, NotSupportedError for a folder whose name is no text.
     """
+    _check_path(found.path)
     _check_requires_pixi(found)
     manifest = parse_manifest(found.document, found.kind)
     if manifest.workspace is None:
@@ -65,6 +67,17 @@ def workspace_of(found: FoundManifest, *, asked: Sequence[str] = (), remembered:
     except RecursionError:
         raise ManifestError(f"{found.document.source.path} is nested too deeply", code="manifest-syntax") from None
     return model if found.state is None else replace(model, state=found.state, lock_file=found.lock_file)
+
+
+def _check_path(path: Path) -> None:
+    """Locks, recipes and scripts are UTF-8, and rattler takes nothing else: told before anything is written."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise NotSupportedError(
+            f"the path {os.fsencode(path)!r} is not UTF-8",
+            help="rename the folder: its name is in another encoding than that of today's systems",
+        ) from None
 
 
 def _check_requires_pixi(found: FoundManifest) -> None:

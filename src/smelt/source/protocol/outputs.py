@@ -169,7 +169,10 @@ def _ask(
             # values are told in the request, but which go together only a file can say
             variants = folder / "variants.yaml"
             variants.write_text(
-                json.dumps({**mapping_of(call["variantConfiguration"], "variants"), "zip_keys": zipped})
+                json.dumps(
+                    {**mapping_of(call["variantConfiguration"], "variants"), "zip_keys": zipped}, ensure_ascii=False
+                ),
+                encoding="utf-8",
             )
             files.append(str(variants))
         environment = plain_environment(tool, os.environ, folder / "home")
@@ -179,7 +182,7 @@ def _ask(
             place = {"variantFiles": files, "workDirectory": str(folder / "work")}
             answer = process.call(OUTPUTS, {**call, **place})
         # paths into the copy mean the package's folder
-        text = json.dumps(answer, ensure_ascii=False).replace(json.dumps(str(copy))[1:-1], _COPY)
+        text = json.dumps(answer, ensure_ascii=False).replace(json.dumps(str(copy), ensure_ascii=False)[1:-1], _COPY)
     if not tool.override:
         write_text(path, text)
     return cast("Mapping[str, object]", json.loads(text))
