@@ -95,19 +95,24 @@ def check_offline(records: Sequence[CondaRecord]) -> None:
         )
 
 
-def adopt(cache: Path, extracted: Sequence[tuple[CondaRecord, Path]]) -> None:
-    """Move packages, each extracted from an archive whose hash was compared, into a cache that nobody else knows.
+def seal(folder: Path, sha256: str) -> None:
+    """Write down beside an extracted package which archive it is from, as ``adopt`` needs it. Raises OSError."""
+    _lock_file(folder).write_bytes((1).to_bytes(REVISION_LENGTH, "big") + bytes.fromhex(sha256))
 
-    The folders are on the file system of ``cache``. Without the locks and the second look that a shared cache needs;
-    ``provide`` finds its entries whole. If this fails the cache is to be thrown away. Raises InstallError
-    (``bad-archive``, ``hostile-package``) and OSError.
+
+def adopt(cache: Path, extracted: Sequence[tuple[CondaRecord, Path]]) -> None:
+    """Move packages into a cache that nobody else knows.
+
+    Each was extracted from an archive whose hash was compared, and sealed; the folders are on the file system of
+    ``cache``. Without the locks and the second look that a shared cache needs; ``provide`` finds its entries whole. If
+    this fails the cache is to be thrown away. Raises InstallError (``bad-archive``, ``hostile-package``) and OSError.
     """
     packages = cache / PACKAGES
     packages.mkdir(parents=True, exist_ok=True)
     for record, folder in extracted:
         _check_package(record, folder)
         entry = packages / segment(record)
-        _lock_file(entry).write_bytes((1).to_bytes(REVISION_LENGTH, "big") + bytes.fromhex(record.sha256 or ""))
+        _lock_file(folder).replace(_lock_file(entry))
         os.utime(folder)  # so that its ctime is later than all that is in it
         folder.replace(entry)
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from smelt.errors import CacheError, InstallError, PackError
-from smelt.install.packages import extract
+from smelt.install.packages import extract, seal
 from smelt.install.request import InstallReporter
 from smelt.pack.archive import damaged
 from smelt.pack.feeding import Feed, Region, Send, make_pipe, release, send_through_pipe, send_to_file
@@ -30,7 +30,7 @@ Hashes = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
-    """A package in ``folder``. With ``failure`` nothing is there, and only the sha256 is known.
+    """A package in ``folder``, sealed. With ``failure`` nothing is there, and only the sha256 is known.
 
     The failure is to be raised where the package is what was packed: otherwise that it is not says more.
     """
@@ -81,6 +81,8 @@ class Extraction:
                     sha256, md5 = await self._extract(name, source, target)
                 else:
                     sha256, md5 = await self._extract_sent(name, place, target, source.send)
+                # here, because the first new file after much that was written may have to wait for the disk
+                await asyncio.get_running_loop().run_in_executor(self._pool, seal, target, sha256)
             except CacheError as error:
                 raise _unwritable(name, error) from error
             except InstallError as error:
