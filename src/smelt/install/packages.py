@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from rattler.networking.client import Client
 
 _STAGING = ".smelt-staging"
-_AT_ONCE = 50
 _SCHEMES = ("https", "http", "s3", "oci", "gcs")
 _NO_DAMAGE = ("not there", "of another build")
 
@@ -96,46 +95,26 @@ def check_offline(records: Sequence[CondaRecord]) -> None:
         )
 
 
-async def provide_private(
-    cache: Path, records: Sequence[CondaRecord], reporter: InstallReporter, *, consume: bool = False
-) -> None:
-    """Fill a cache that nobody else knows from archives on this machine whose hashes were compared already.
+def seal(folder: Path, sha256: str) -> None:
+    """Write down beside an extracted package which archive it is from, as ``adopt`` needs it. Raises OSError."""
+    _lock_file(folder).write_bytes((1).to_bytes(REVISION_LENGTH, "big") + bytes.fromhex(sha256))
 
-    ``consume``: each archive is removed as soon as it is extracted, so that it need not reach the disk. Without the
-    locks and the second look that a shared cache needs; ``provide`` finds its entries whole. If this fails the cache
-    is to be thrown away. Raises InstallError (``bad-archive``, ``hostile-package``) and CacheError.
+
+def adopt(cache: Path, extracted: Sequence[tuple[CondaRecord, Path]]) -> None:
+    """Move packages into a cache that nobody else knows.
+
+    Each was extracted from an archive whose hash was compared, and sealed; the folders are on the file system of
+    ``cache``. Without the locks and the second look that a shared cache needs; ``provide`` finds its entries whole. If
+    this fails the cache is to be thrown away. Raises InstallError (``bad-archive``, ``hostile-package``) and OSError.
     """
-    from rattler.networking.client import Client
-
-    client = Client.default_client()
-    gate = asyncio.Semaphore(_AT_ONCE)
     packages = cache / PACKAGES
     packages.mkdir(parents=True, exist_ok=True)
-
-    async def one(record: CondaRecord) -> None:
-        async with gate:
-            entry = packages / segment(record)
-            try:
-                reporter.fetching(record.file_name, record.size)
-                _lock_file(entry).write_bytes((1).to_bytes(REVISION_LENGTH, "big") + bytes.fromhex(record.sha256 or ""))
-                archive = await _archive(record, entry, client, reporter)
-                await _extract(record, archive, entry, client)
-                _check_package(record, entry)
-                if consume:
-                    archive.unlink()
-                os.utime(entry)  # so that its ctime is later than all that is in it
-            except OSError as error:
-                raise _cache_error(error, record, packages) from error
-            reporter.fetched(record.file_name)
-
-    tasks = [asyncio.create_task(one(record)) for record in records]
-    try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
+    for record, folder in extracted:
+        _check_package(record, folder)
+        entry = packages / segment(record)
+        _lock_file(folder).replace(_lock_file(entry))
+        os.utime(folder)  # so that its ctime is later than all that is in it
+        folder.replace(entry)
 
 
 def _check_package(record: CondaRecord, package: Path) -> None:
@@ -178,7 +157,7 @@ async def _fetch(
                 remove_tree(staging)
             reporter.fetched(record.file_name)
     except OSError as error:
-        raise _cache_error(error, record, packages) from error
+        raise _cache_error(error, record.file_name, packages) from error
 
 
 async def _archive(
@@ -231,34 +210,44 @@ def _hash(path: Path, algorithm: str) -> str:
 
 
 async def _extract(record: CondaRecord, archive: Path, target: Path, client: Client) -> None:
+    await extract(archive, target, client, name=record.file_name, origin=redacted(record.url))
+
+
+async def extract(archive: Path, target: Path, client: Client, *, name: str, origin: str) -> tuple[str, str]:
+    """Extract a package; sha256 and md5 of all bytes of ``archive``, which is read once, from its beginning to its end.
+
+    ``name`` and ``origin`` are what errors call it. Raises InstallError (``bad-archive``, ``hostile-package``),
+    CacheError.
+    """
     from rattler.package_streaming import download_and_extract
 
     try:
         # the coroutine, also for a file: rattler's `extract` holds the interpreter's lock all the time
-        await _to_end(download_and_extract(client, archive.absolute().as_uri(), target))
+        sha256, md5 = await _to_end(download_and_extract(client, archive.absolute().as_uri(), target))
+        return sha256.hex(), md5.hex()
     except OSError as error:
         if _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise _cache_error(error, record, target) from error
+            raise _cache_error(error, name, target) from error
         if "outside of destination" in str(error):
             raise InstallError(
-                f"{record.file_name} would write outside of its folder",
+                f"{name} would write outside of its folder",
                 code="hostile-package",
-                notes=[redacted(record.url), str(error)],
+                notes=[origin, str(error)],
                 help="do not install from its channel, and tell whoever keeps it",
             ) from error
         raise InstallError(
-            f"{record.file_name} cannot be unpacked",
+            f"{name} cannot be unpacked",
             code="bad-archive",
-            notes=[redacted(record.url), str(error)],
+            notes=[origin, str(error)],
             help="the archive is damaged or not a conda package: have it built or uploaded again",
         ) from error
 
 
-async def _to_end(extraction: Awaitable[object]) -> None:
+async def _to_end(extraction: Awaitable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
     """Wait for ``extraction`` also when cancelled: rattler's threads write on after that, into a removed folder."""
     task = asyncio.ensure_future(extraction)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
@@ -336,13 +325,11 @@ def _replace_entry(entry: Path, staging: Path, record: CondaRecord) -> None:
     package.replace(entry)
 
 
-def _cache_error(error: Exception, record: CondaRecord, folder: Path) -> CacheError:
+def _cache_error(error: Exception, name: str, folder: Path) -> CacheError:
     number = _errno(error)
     full = number in (errno.ENOSPC, errno.EDQUOT)
     return CacheError(
-        f"no space left for {record.file_name} in the package cache"
-        if full
-        else f"cannot put {record.file_name} into the package cache",
+        f"no space left for {name} in the package cache" if full else f"cannot put {name} into the package cache",
         code="disk-full" if full else "cache",
         notes=[f"{folder}: {error}"],
         help="free some space" if full else "see that the folder can be written, or set PIXI_CACHE_DIR to another",

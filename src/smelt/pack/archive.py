@@ -6,13 +6,15 @@ was written by us must be so byte for byte (``TarReader.canonical``). Source: PO
 
 from __future__ import annotations
 
+import io
+import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from smelt.errors import PackError
-from smelt.pack.copying import Source, read_into
+from smelt.pack.copying import EndedEarly, Source, read_into
 from smelt.pack.tarball import BLOCK, header
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -57,6 +59,24 @@ class PackStream:
         buffer[:length] = self._ready[:length]
         self._ready = self._ready[length:]
         return length
+
+    @property
+    def descriptor(self) -> int | None:
+        """The file, if what it holds can be passed over and read later; None for a stream and what is compressed."""
+        if self.is_compressed or not isinstance(self._raw, io.FileIO) or not self._raw.seekable():
+            return None
+        return self._raw.fileno()
+
+    def skip(self, size: int) -> int:
+        """Pass over ``size`` bytes, where there is a ``descriptor``: where they begin. Raises EndedEarly."""
+        file = cast("io.FileIO", self._raw)
+        start = file.tell() - len(self._ready)
+        left = os.fstat(file.fileno()).st_size - start
+        if size > left:
+            raise EndedEarly(size - left)
+        file.seek(start + size)
+        self._ready = memoryview(b"")
+        return start
 
     def _decompress(self) -> bool:
         """Decompress a little more; False at the end."""

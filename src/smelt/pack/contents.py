@@ -32,11 +32,15 @@ _TOP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFile:
-    """A file of a pack that was read: its sha256 and size; ``path`` where it is, None where it was passed over."""
+    """A file of a pack that was read: its size and hashes; ``path`` where it is, None where it was passed over.
+
+    At ``path`` of a package there may be nothing any more: it was extracted, and ``md5`` is known of it too.
+    """
 
     size: int
     sha256: str
     path: Path | None
+    md5: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,17 @@ def place_of(name: str, *, folder: bool) -> bool:
     raise hostile(f"it holds {name!r}")
 
 
+def is_archive(name: str) -> bool:
+    """Whether a file that has a place in a pack is a conda package."""
+    return name.startswith(f"{CHANNEL}/") and not name.endswith(f"/{REPODATA}")
+
+
+def check_description(files: Mapping[str, FoundFile], platform: str) -> None:
+    """Refuse a pack for what it says of itself, before its packages are extracted. Raises as ``open_pack``."""
+    metadata, _ = _described(files)
+    _check_platform(metadata, platform)
+
+
 def open_pack(files: Mapping[str, FoundFile], platform: str, *, canonical: bool) -> OpenedPack:
     """The pack that ``files`` make, by their names in it.
 
@@ -85,15 +100,9 @@ def open_pack(files: Mapping[str, FoundFile], platform: str, *, canonical: bool)
     is missing or not readable (``pack-metadata``), another version (``pack-version``), another platform
     (``pack-platform``), a file that is missing, too many or not what it must be (``pack-damaged``).
     """
-    metadata = _metadata(files)
-    section = _section(metadata, files, canonical=canonical)
-    if metadata["platform"] != platform:
-        raise PackError(
-            f"the pack was created for a different platform: it is for {metadata['platform']}, this machine is "
-            f"{platform}",
-            code="pack-platform",
-            help="unpack it there, or pack the environment for this platform (`smelt pack --platform`)",
-        )
+    metadata, section = _described(files)
+    _check_files(section, files, canonical=canonical)
+    _check_platform(metadata, platform)
     warnings: list[str] = []
     made_by = metadata.get("pixi-pack-version")
     if made_by is not None and not str(made_by).startswith(f"{KNOWN_VERSION}."):
@@ -159,14 +168,26 @@ def _no_metadata(reason: str) -> PackError:
     )
 
 
-def _section(metadata: Mapping[str, Any], files: Mapping[str, FoundFile], *, canonical: bool) -> dict[str, Any] | None:
-    """Our section, with all that it says of files found to be true; None in a pack of pixi-pack."""
+def _check_platform(metadata: Mapping[str, Any], platform: str) -> None:
+    if metadata["platform"] != platform:
+        raise PackError(
+            f"the pack was created for a different platform: it is for {metadata['platform']}, this machine is "
+            f"{platform}",
+            code="pack-platform",
+            help="unpack it there, or pack the environment for this platform (`smelt pack --platform`)",
+        )
+
+
+def _described(files: Mapping[str, FoundFile]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What the pack says of itself, and our section of it with nothing changed in it; None in a pack of pixi-pack."""
+    metadata = _metadata(files)
     if "smelt" not in metadata:
-        return None
+        return metadata, None
     section = metadata["smelt"]
     try:
         version, digest = section["version"], section["digest"]
-        named = cast("dict[str, str]", section["files"])
+        if not isinstance(section["files"], dict):
+            raise TypeError("`files` is no table")
         body = {key: value for key, value in cast("dict[str, Any]", section).items() if key != "digest"}
         expected = digest_json({**metadata, "smelt": body})
         workspace, environment = section["workspace"], section["environment"]
@@ -180,6 +201,14 @@ def _section(metadata: Mapping[str, Any], files: Mapping[str, FoundFile], *, can
         )
     if digest != expected or not isinstance(workspace, str) or not isinstance(environment, str):
         raise damaged(f"{METADATA} was changed")
+    return metadata, cast("dict[str, Any]", section)
+
+
+def _check_files(section: dict[str, Any] | None, files: Mapping[str, FoundFile], *, canonical: bool) -> None:
+    """All that our section says of files must be true. Raises PackError (``pack-damaged``)."""
+    if section is None:
+        return
+    named = cast("dict[str, str]", section["files"])
     for name, sha256 in named.items():
         if name not in files:
             raise damaged(f"{name} is missing")
@@ -190,11 +219,10 @@ def _section(metadata: Mapping[str, Any], files: Mapping[str, FoundFile], *, can
         raise damaged(f"{sorted(more)[0]} was not packed")
     if not canonical:
         raise damaged("its headers were changed")
-    return cast("dict[str, Any]", section)
 
 
 def _records(files: Mapping[str, FoundFile], platform: str, warnings: list[str]) -> tuple[CondaRecord, ...]:
-    archives = {name: file for name, file in files.items() if _is_archive(name)}
+    archives = {name: file for name, file in files.items() if is_archive(name)}
     described: set[str] = set()
     found: list[CondaRecord] = []
     for name, file in sorted(files.items()):
@@ -216,10 +244,6 @@ def _records(files: Mapping[str, FoundFile], platform: str, warnings: list[str])
             raise damaged(f"it holds two packages called {record.name}")
         seen[record.name] = record.url
     return tuple(found)
-
-
-def _is_archive(name: str) -> bool:
-    return name.startswith(f"{CHANNEL}/") and not name.endswith(f"/{REPODATA}")
 
 
 def _index(name: str, path: Path) -> dict[str, dict[str, Any]]:
@@ -254,18 +278,9 @@ def _record(
         raise damaged(f"{file_name} is not what was packed (expected sha256 {record.sha256}, found {archive.sha256})")
     if record.size is not None and record.size != archive.size:
         raise damaged(f"{file_name} has {archive.size} bytes instead of {record.size}")
-    if record.sha256 is None and record.md5 is not None:
-        _compare_md5(file_name, archive.path, record.md5)
+    if record.sha256 is None and record.md5 is not None and archive.md5 != record.md5:
+        raise damaged(f"{file_name} is not what was packed (expected md5 {record.md5}, found {archive.md5})")
     return record
-
-
-def _compare_md5(name: str, path: Path, expected: str) -> None:
-    import hashlib
-
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
-    if found != expected:
-        raise damaged(f"{name} is not what was packed (expected md5 {expected}, found {found})")
 
 
 def _wheels(files: Mapping[str, FoundFile], *, checked: bool) -> tuple[Distribution, ...]:

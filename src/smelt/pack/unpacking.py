@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,15 @@ from typing import IO
 from smelt.errors import PackError
 from smelt.fs import hold_if_free, remove_tree
 from smelt.install.cache_entry import PACKAGES
-from smelt.install.packages import provide_private
+from smelt.install.packages import adopt
 from smelt.install.prefix import install
 from smelt.install.pypi import PypiInstall
 from smelt.install.request import InstallReporter, InstallRequest, SilentReporter
 from smelt.install.state import conda_meta, environment_digest
 from smelt.manifest.pypi import PypiOptions
-from smelt.pack.archive import PackStream, TarReader, damaged, hostile
-from smelt.pack.contents import FoundFile, OpenedPack, open_pack, place_of
-from smelt.pack.copying import EndedEarly, Pump
-from smelt.pack.model import CHANNEL, PYPI
 from smelt.pack.output import unwritable
-from smelt.pack.recognition import check_form
+from smelt.pack.reading import ReadPack, read_pack
 from smelt.pack.scripts import activation_scripts
-from smelt.types import current_platform, sha256_file
 
 _LARGEST_TEXT = 64 * 1024 * 1024
 _STAGING = ".{}.unpacking"
@@ -72,9 +66,10 @@ async def unpack(request: UnpackRequest, reporter: InstallReporter | None = None
     _check_name(request.name)
     prefix = output / request.name
     with _workplace(output, request.name) as staging:
-        opened = _read(request.pack, staging)
+        read = await read_pack(request.pack, staging, reporter or SilentReporter())
+        opened = read.opened
         with _in_place(prefix, staging / "old"):
-            await _install(request, opened, prefix, staging, reporter)
+            await _install(request, read, prefix, staging, reporter)
             scripts = _write_scripts(request, output, prefix)
     return Unpacked(
         prefix=prefix,
@@ -201,116 +196,11 @@ def _occupied(prefix: Path) -> PackError:
     )
 
 
-def _read(pack: Path | IO[bytes], staging: Path) -> OpenedPack:
-    if not isinstance(pack, Path):
-        files, canonical = _extract(pack, staging, None)
-    elif pack.is_dir():
-        check_form(pack)
-        files, canonical = _look_through(pack), True
-    else:
-        try:
-            raw = pack.open("rb", buffering=0)
-        except OSError as error:
-            raise PackError(
-                f"cannot read the pack {pack}: {error.strerror or error}",
-                code="pack-missing",
-                help="name a pack: a file, a folder, or `-` for the standard input",
-            ) from error
-        with raw:
-            if pack.is_file():
-                check_form(pack)
-            files, canonical = _extract(raw, staging, pack.stat().st_size)
-    return open_pack(files, current_platform(), canonical=canonical)
-
-
-def _extract(raw: IO[bytes], staging: Path, available: int | None) -> tuple[dict[str, FoundFile], bool]:
-    """Write the files of an archive into ``staging``; what they are, and whether the archive is as we write it."""
-    root = staging / "pack"
-    root.mkdir()
-    stream = PackStream(raw)
-    if stream.is_compressed:
-        available = None
-    reader = TarReader(stream)
-    found: dict[str, tuple[int, Path | None, Future[str]]] = {}
-    folders: set[str] = set()
-    with Pump() as pump:
-        for entry in reader.entries():
-            used = place_of(entry.name, folder=entry.size is None)
-            if entry.name in found or entry.name in folders:
-                raise hostile(f"it holds {entry.name!r} twice")
-            if entry.size is None:
-                folders.add(entry.name)
-                continue
-            _check_size(entry.name, entry.size, staging, available)
-            path = root / entry.name if used else None
-            try:
-                if path is None:
-                    future = pump.move(stream, entry.size, lambda view: None)
-                else:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with path.open("xb", buffering=0) as target:
-                        future = pump.move(stream, entry.size, target.write)
-            except EndedEarly as error:
-                raise damaged(f"it ends within {entry.name}") from error
-            found[entry.name] = (entry.size, path, future)
-        files = {
-            name: FoundFile(size=size, sha256=future.result(), path=path)
-            for name, (size, path, future) in found.items()
-        }
-    return files, reader.canonical and folders == _parents(found)
-
-
-def _parents(names: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    for name in names:
-        parts = name.split("/")
-        found.update("/".join(parts[:end]) for end in range(1, len(parts)))
-    return found
-
-
-def _check_size(name: str, size: int, staging: Path, available: int | None) -> None:
-    if not name.startswith((f"{CHANNEL}/", f"{PYPI}/")) and size > _LARGEST_TEXT:
-        raise hostile(f"{name} has {size} bytes")
-    if available is not None and size > available:
-        raise damaged(f"it ends within {name}")
-    free = shutil.disk_usage(staging).free
-    if size > free:
-        raise PackError(
-            f"no space for {name}: it has {size} bytes, {free} are free",
-            code="disk-full",
-            help="free some space, or unpack elsewhere (`-o`)",
-        )
-
-
-def _look_through(folder: Path) -> dict[str, FoundFile]:
-    """The files of a pack that is a folder; what has no place in a pack is passed over, links are refused."""
-    found: dict[str, FoundFile] = {}
-    for parent, names, files in os.walk(folder):
-        here = Path(parent)
-        for name in (*names, *files):
-            path = here / name
-            relative = path.relative_to(folder).as_posix()
-            top = relative.partition("/")[0]
-            if top not in (CHANNEL, PYPI) and (name in names or name.startswith(".")):
-                continue
-            if path.is_symlink():
-                raise hostile(f"it holds a symbolic link: {relative!r}")
-            if name in names:
-                continue
-            if name.startswith("."):
-                continue  # what file managers leave
-            if not path.is_file():
-                raise hostile(f"it holds something that is no file: {relative!r}")
-            used = place_of(relative, folder=False)
-            found[relative] = FoundFile(size=path.stat().st_size, sha256=sha256_file(path), path=path if used else None)
-        names[:] = [name for name in names if here != folder or name in (CHANNEL, PYPI)]
-    return found
-
-
 async def _install(
-    request: UnpackRequest, opened: OpenedPack, prefix: Path, staging: Path, reporter: InstallReporter | None
+    request: UnpackRequest, read: ReadPack, prefix: Path, staging: Path, reporter: InstallReporter | None
 ) -> None:
     pypi = None
+    opened = read.opened
     if opened.wheels:
         pypi = PypiInstall(
             distributions=opened.wheels,
@@ -318,8 +208,7 @@ async def _install(
             root=staging,
             environment={"UV_OFFLINE": "1", "UV_NO_CONFIG": "1", "UV_CACHE_DIR": str(staging / "uv")},
         )
-    ours = not (isinstance(request.pack, Path) and request.pack.is_dir())
-    await provide_private(staging / "cache", opened.records, reporter or SilentReporter(), consume=ours)
+    _adopt(staging / "cache", read)
     await install(
         InstallRequest(
             prefix=prefix,
@@ -335,6 +224,13 @@ async def _install(
         ),
         reporter,
     )
+
+
+def _adopt(cache: Path, read: ReadPack) -> None:
+    try:
+        adopt(cache, read.packages)
+    except OSError as error:
+        raise unwritable(cache, error) from error
 
 
 def _write_scripts(request: UnpackRequest, output: Path, prefix: Path) -> tuple[Path, ...]:

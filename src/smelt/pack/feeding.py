@@ -1,0 +1,201 @@
+"""The bytes of packages on their way from a pack to where they are extracted.
+
+rattler extracts what it finds under a file name. That name is a named pipe where the file system has such, so that no
+archive of a package is written to the disk only to be read once; elsewhere (Windows) it is a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from smelt.pack.copying import CHUNK
+
+_PIPE_SIZE = 1 << 20
+_STEP = 1 << 24
+_KEPT = 32 * CHUNK
+_NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+Send = Callable[[int], None]
+"""Writes all bytes of one archive to a file descriptor. Raises OSError, Stopped."""
+
+
+class Stopped(Exception):
+    """Nobody needs the bytes any more, because something else failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """So many bytes of an open file (``descriptor``, at ``path``), whose position is not moved.
+
+    A file that became shorter meanwhile gives less: whoever takes the bytes compares their hash.
+    """
+
+    descriptor: int
+    path: Path
+    offset: int
+    size: int
+
+    def send(self, target: int) -> None:
+        """Write the bytes to ``target``."""
+        done = self._send_within_kernel(target) if sys.platform == "linux" else 0
+        self._pieces(lambda piece: _write(target, piece), done)
+
+    def digest(self) -> str:
+        """Their sha256."""
+        digest = hashlib.sha256()
+        self._pieces(digest.update, 0)
+        return digest.hexdigest()
+
+    def _send_within_kernel(self, target: int) -> int:
+        """How many bytes could be sent without copying them: all, or none where the file system cannot."""
+        done = 0
+        while done < self.size:
+            try:
+                sent = os.sendfile(target, self.descriptor, self.offset + done, min(self.size - done, _STEP))
+            except OSError as error:
+                if error.errno in _NO_SENDFILE:
+                    return done
+                raise
+            if not sent:
+                break
+            done += sent
+        return self.size
+
+    def _pieces(self, take: Callable[[bytes], object], done: int) -> None:
+        if done == self.size:
+            return
+        if sys.platform != "win32":
+            while done < self.size:
+                piece = os.pread(self.descriptor, min(CHUNK, self.size - done), self.offset + done)
+                if not piece:
+                    return
+                take(piece)
+                done += len(piece)
+            return
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.offset + done)
+            while done < self.size and (piece := file.read(min(CHUNK, self.size - done))):
+                take(piece)
+                done += len(piece)
+
+
+class Store:
+    """What was read of a stream and not yet taken, of all packages together: a little, whatever their sizes."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.room = _KEPT
+        self.stopped = False
+
+    def check(self, length: int = 0) -> None:
+        """Raises Stopped once that was said."""
+        if self.stopped:
+            raise Stopped
+
+    def stop(self) -> None:
+        """Let everybody who waits, and who will wait, raise Stopped."""
+        with self.changed:
+            self.stopped = True
+            self.changed.notify_all()
+
+
+class Feed:
+    """One package of a stream: pieces are put in by the thread that reads it, and sent by another."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pieces: deque[bytes | bytearray] = deque()
+        self._whole = False
+
+    def put(self, piece: bytes | bytearray) -> None:
+        """Add a piece, as soon as there is room for it. It must not be changed afterwards. Raises Stopped."""
+        store = self._store
+        with store.changed:
+            store.changed.wait_for(lambda: store.stopped or store.room >= len(piece))
+            if store.stopped:
+                raise Stopped
+            store.room -= len(piece)
+            self._pieces.append(piece)
+            store.changed.notify_all()
+
+    def end(self) -> None:
+        """There will be no more pieces."""
+        with self._store.changed:
+            self._whole = True
+            self._store.changed.notify_all()
+
+    def send(self, target: int) -> None:
+        """Write the pieces to ``target`` as they come."""
+        store = self._store
+        while True:
+            with store.changed:
+                store.changed.wait_for(lambda: store.stopped or self._whole or bool(self._pieces))
+                if store.stopped:
+                    raise Stopped
+                if not self._pieces:
+                    return
+                piece = self._pieces.popleft()
+            _write(target, piece)
+            with store.changed:
+                store.room += len(piece)
+                store.changed.notify_all()
+
+
+def make_pipe(path: Path) -> bool:
+    """Make a named pipe; False where there are none (Windows, some file systems)."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.mkfifo(path, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EEXIST):
+            raise
+        return False
+    return True
+
+
+def send_through_pipe(path: Path, send: Send) -> None:
+    """Wait until somebody reads the named pipe ``path``, and give them the bytes.
+
+    Raises OSError; BrokenPipeError if they read no further.
+    """
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        if sys.platform == "linux":
+            import fcntl
+
+            with suppress(OSError):  # the administrator may have set a lower limit
+                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        send(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def release(path: Path) -> None:
+    """Wake up whoever waits for the other end of the named pipe ``path``: a reader finds its end, a writer nobody."""
+    os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+
+
+def send_to_file(path: Path, send: Send) -> None:
+    """Write the bytes into the new file ``path``. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        send(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(target: int, piece: bytes | bytearray) -> None:
+    with memoryview(piece) as view:
+        done = 0
+        while done < len(view):
+            done += os.write(target, view[done:])

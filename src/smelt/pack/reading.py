@@ -1,0 +1,300 @@
+"""A pack on its way in: its packages are extracted while it is read, and nothing is used before all was compared."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, cast
+
+from smelt.errors import PackError
+from smelt.install.request import InstallReporter
+from smelt.pack.archive import PackStream, TarReader, damaged, hostile
+from smelt.pack.contents import FoundFile, OpenedPack, check_description, is_archive, open_pack, place_of
+from smelt.pack.copying import CHUNK, EndedEarly, Pump, read_into
+from smelt.pack.extraction import Extracted, Extraction
+from smelt.pack.feeding import Feed, Region, Stopped, Store
+from smelt.pack.model import CHANNEL, PYPI
+from smelt.pack.recognition import check_form
+from smelt.types import CondaRecord, current_platform, sha256_file
+
+_LARGEST_TEXT = 64 * 1024 * 1024
+_JOIN = 1.0
+
+Source = Path | Region | Feed
+Begin = Callable[[str, int, Source], None]
+"""Told of each package (its name in the pack, its size) as soon as it is found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPack:
+    """A pack that is whole, and the folders that its packages were extracted to, in the order of its records."""
+
+    opened: OpenedPack
+    packages: tuple[tuple[CondaRecord, Path], ...]
+
+
+async def read_pack(pack: Path | IO[bytes], staging: Path, reporter: InstallReporter) -> ReadPack:
+    """Read a pack (a file, a folder, a stream) into the empty folder ``staging``.
+
+    Every file was compared with its hash when this returns. What a file that can be read at any place, or a folder,
+    says of itself is looked at first. Raises PackError, InstallError (``bad-archive``, ``hostile-package``), OSError.
+    """
+    with Extraction(staging / "packages", reporter) as extraction:
+        if isinstance(pack, Path) and pack.is_dir():
+            check_form(pack)
+            found = _look_through(pack)
+            check_description(found.files, current_platform())
+            extracted = await _extract_all(extraction, found)
+        else:
+            with _opened(pack) as raw:
+                stream = PackStream(raw)
+                found = _Found(root=staging / "pack")
+                size = pack.stat().st_size if isinstance(pack, Path) and not stream.is_compressed else None
+                intake = _Intake(stream, found, pack if isinstance(pack, Path) else None, size)
+                if stream.descriptor is None:
+                    extracted = await _extract_while_read(intake, extraction)
+                else:
+                    intake.read(lambda name, size, source: None)
+                    check_description(found.files, current_platform())
+                    extracted = await _extract_all(extraction, found)
+    files = dict(found.files)
+    for name, package in extracted.items():
+        size = found.packages[name][0]
+        files[name] = FoundFile(size=size, sha256=package.sha256, md5=package.md5, path=found.root / name)
+    opened = open_pack(files, current_platform(), canonical=found.canonical)
+    for package in extracted.values():
+        if package.failure is not None:
+            raise package.failure
+    names = [(record, f"{CHANNEL}/{record.subdir}/{record.file_name}") for record in opened.records]
+    return ReadPack(opened=opened, packages=tuple((record, extracted[name].folder) for record, name in names))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What is in a pack: packages with their sizes, and other files, which are in ``root`` where they are used."""
+
+    root: Path
+    files: dict[str, FoundFile] = field(default_factory=dict[str, FoundFile])
+    packages: dict[str, tuple[int, Source]] = field(default_factory=dict[str, tuple[int, Source]])
+    canonical: bool = True
+
+
+@contextmanager
+def _opened(pack: Path | IO[bytes]) -> Generator[IO[bytes]]:
+    if not isinstance(pack, Path):
+        yield pack
+        return
+    try:
+        raw = pack.open("rb", buffering=0)
+    except OSError as error:
+        raise PackError(
+            f"cannot read the pack {pack}: {error.strerror or error}",
+            code="pack-missing",
+            help="name a pack: a file, a folder, or `-` for the standard input",
+        ) from error
+    with raw:
+        if pack.is_file():
+            check_form(pack)
+        yield cast("IO[bytes]", raw)
+
+
+async def _extract_all(extraction: Extraction, found: _Found) -> Mapping[str, Extracted]:
+    tasks = {
+        name: asyncio.create_task(extraction.extract(name, size, source))
+        for name, (size, source) in found.packages.items()
+    }
+    return await _results(tasks)
+
+
+async def _results(tasks: Mapping[str, asyncio.Task[Extracted]]) -> Mapping[str, Extracted]:
+    """What they give. If one fails the others are stopped; the failure is raised when nothing is written any more."""
+    try:
+        await asyncio.gather(*tasks.values())
+    except BaseException:
+        for task in tasks.values():
+            task.cancel()
+        ended = await asyncio.gather(*tasks.values(), return_exceptions=True)
+        for each in ended:  # one of them may have made the others stop
+            if isinstance(each, Exception) and not isinstance(each, Stopped):
+                raise each from None
+        raise
+    return {name: task.result() for name, task in tasks.items()}
+
+
+async def _extract_while_read(intake: _Intake, extraction: Extraction) -> Mapping[str, Extracted]:
+    """Read a stream in a thread of its own; packages are extracted as they come."""
+    loop = asyncio.get_running_loop()
+    tasks: dict[str, asyncio.Task[Extracted]] = {}
+    end: asyncio.Future[None] = loop.create_future()
+    store = intake.store
+
+    async def extract(name: str, size: int, source: Source) -> Extracted:
+        try:
+            return await extraction.extract(name, size, source)
+        except BaseException:
+            store.stop()
+            raise
+
+    def begin(name: str, size: int, source: Source) -> None:
+        tasks[name] = loop.create_task(extract(name, size, source))
+
+    def announce(name: str, size: int, source: Source) -> None:
+        loop.call_soon_threadsafe(begin, name, size, source)
+
+    def read() -> None:
+        failure: BaseException | None = None
+        try:
+            intake.read(announce)
+        except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
+            failure = error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, end, failure)
+
+    # a daemon: it may wait for a stream that never ends, when the user has given up long ago
+    thread = threading.Thread(target=read, name="read", daemon=True)
+    thread.start()
+    try:
+        with suppress(Stopped):  # a package failed, and says why
+            await end
+        return await _results(tasks)
+    except BaseException:
+        store.stop()
+        thread.join(_JOIN)  # unless it waits for more of the stream, after which it writes nothing
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        raise
+
+
+def _settle(end: asyncio.Future[None], failure: BaseException | None) -> None:
+    if end.done():
+        return
+    if failure is None:
+        end.set_result(None)
+    else:
+        end.set_exception(failure)
+
+
+class _Intake:
+    """Takes an archive apart: files are written to where they belong, packages handed on."""
+
+    def __init__(self, stream: PackStream, found: _Found, path: Path | None, available: int | None) -> None:
+        self.store = Store()
+        self._stream = stream
+        self._found = found
+        self._path = path
+        self._available = available
+
+    def read(self, begin: Begin) -> None:
+        """Read to the end. Raises PackError, OSError, Stopped."""
+        self._found.root.mkdir()
+        reader = TarReader(self._stream)
+        hashes: dict[str, tuple[int, Path | None, Future[str]]] = {}
+        folders: set[str] = set()
+        with Pump() as pump:
+            for entry in reader.entries():
+                self.store.check()
+                used = place_of(entry.name, folder=entry.size is None)
+                if entry.name in hashes or entry.name in folders or entry.name in self._found.packages:
+                    raise hostile(f"it holds {entry.name!r} twice")
+                if entry.size is None:
+                    folders.add(entry.name)
+                    continue
+                self._check_size(entry.name, entry.size)
+                try:
+                    if is_archive(entry.name):
+                        self._package(entry.name, entry.size, begin)
+                    else:
+                        path = self._found.root / entry.name if used else None
+                        hashes[entry.name] = (entry.size, path, self._file(pump, path, entry.size))
+                except EndedEarly as error:
+                    raise damaged(f"it ends within {entry.name}") from error
+            for name, (size, path, future) in hashes.items():
+                self._found.files[name] = FoundFile(size=size, sha256=future.result(), path=path)
+        names = [*hashes, *self._found.packages]
+        self._found.canonical = reader.canonical and folders == _parents(names)
+
+    def _file(self, pump: Pump, path: Path | None, size: int) -> Future[str]:
+        if path is None:
+            return pump.move(self._stream, size, lambda view: None, self.store.check)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb", buffering=0) as target:
+            return pump.move(self._stream, size, target.write, self.store.check)
+
+    def _package(self, name: str, size: int, begin: Begin) -> None:
+        descriptor = self._stream.descriptor
+        if descriptor is not None and self._path is not None:
+            offset = self._stream.skip(size)
+            source = Region(descriptor=descriptor, path=self._path, offset=offset, size=size)
+            self._found.packages[name] = (size, source)
+            begin(name, size, source)
+            return
+        feed = Feed(self.store)
+        self._found.packages[name] = (size, feed)
+        begin(name, size, feed)
+        left = size
+        while left:
+            piece = bytearray(min(left, CHUNK))
+            length = read_into(self._stream, memoryview(piece))
+            left -= length
+            if length < len(piece):
+                raise EndedEarly(left)
+            feed.put(piece)
+        feed.end()
+
+    def _check_size(self, name: str, size: int) -> None:
+        if not name.startswith((f"{CHANNEL}/", f"{PYPI}/")) and size > _LARGEST_TEXT:
+            raise hostile(f"{name} has {size} bytes")
+        if self._available is not None and size > self._available:
+            raise damaged(f"it ends within {name}")
+        free = shutil.disk_usage(self._found.root).free
+        if size > free:
+            raise PackError(
+                f"no space for {name}: it has {size} bytes, {free} are free",
+                code="disk-full",
+                help="free some space, or unpack elsewhere (`-o`)",
+            )
+
+
+def _parents(names: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for name in names:
+        parts = name.split("/")
+        found.update("/".join(parts[:end]) for end in range(1, len(parts)))
+    return found
+
+
+def _look_through(folder: Path) -> _Found:
+    """What is in a pack that is a folder; what has no place in a pack is passed over, links are refused."""
+    found = _Found(root=folder)
+    for parent, names, files in os.walk(folder):
+        here = Path(parent)
+        for name in (*names, *files):
+            path = here / name
+            relative = path.relative_to(folder).as_posix()
+            top = relative.partition("/")[0]
+            if top not in (CHANNEL, PYPI) and (name in names or name.startswith(".")):
+                continue
+            if path.is_symlink():
+                raise hostile(f"it holds a symbolic link: {relative!r}")
+            if name in names:
+                continue
+            if name.startswith("."):
+                continue  # what file managers leave
+            if not path.is_file():
+                raise hostile(f"it holds something that is no file: {relative!r}")
+            used = place_of(relative, folder=False)
+            size = path.stat().st_size
+            if is_archive(relative):
+                found.packages[relative] = (size, path)
+            else:
+                found.files[relative] = FoundFile(size=size, sha256=sha256_file(path), path=path if used else None)
+        names[:] = [name for name in names if here != folder or name in (CHANNEL, PYPI)]
+    return found

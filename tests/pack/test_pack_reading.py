@@ -1,0 +1,229 @@
+"""The ways into an environment: a file, a folder, a stream, compressed, with pipes and without."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+from pack_kit import foreign, members, packed, raw_package, unpacked, write_tar
+
+from smelt.api.packing import unpack
+from smelt.api.workspace import Workspace
+from smelt.errors import SmeltError
+from smelt.pack.feeding import Feed, Region, Stopped, Store
+from spine_kit import SUBDIR, environment, tree
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
+
+BETA = f"channel/{SUBDIR}/beta-2.0-0.conda"
+INDEX = f"channel/{SUBDIR}/repodata.json"
+
+
+@contextmanager
+def piped(data: bytes) -> Generator[IO[bytes]]:
+    """A stream that cannot go back, and gives a little at a time."""
+    out, into = os.pipe()
+
+    def write() -> None:
+        try:
+            with os.fdopen(into, "wb", buffering=0) as file:
+                for start in range(0, len(data), 7000):
+                    file.write(data[start : start + 7000])
+        except BrokenPipeError:
+            pass  # whoever reads has seen enough
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        with os.fdopen(out, "rb") as file:
+            yield file
+    finally:
+        thread.join()
+
+
+@pytest.fixture
+def pipes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``False``: as where the file system has no named pipes."""
+    if not request.param:
+        monkeypatch.setattr("smelt.pack.extraction.make_pipe", lambda path: False)
+
+
+both = pytest.mark.parametrize("pipes", [True, False], indirect=True, ids=["pipes", "files"])
+
+
+@both
+def test_every_way_gives_the_same(small: Workspace, small_pack: Path, tmp_path: Path, pipes: None) -> None:
+    packed(small, tmp_path / "p.tar.zst")
+    packed(small, tmp_path / "folder", format="directory")
+    good = {name for name in tree(unpacked(small_pack, tmp_path / "a").prefix) if not name.startswith("conda-meta/")}
+    assert good
+    ways: list[Callable[[Path], object]] = [
+        lambda out: unpacked(tmp_path / "p.tar.zst", out),
+        lambda out: unpacked(tmp_path / "folder", out),
+        lambda out: unpack(io.BytesIO(small_pack.read_bytes()), out),
+    ]
+    for number, way in enumerate(ways):
+        way(tmp_path / str(number))
+        found = tree(tmp_path / str(number) / "env")
+        assert {name for name in found if not name.startswith("conda-meta/")} == good
+        beside = {path.name for path in (tmp_path / str(number)).iterdir()}
+        assert beside == {path.name for path in (tmp_path / "a").iterdir()}
+    for source in (tmp_path / "p.tar.zst", small_pack):
+        with piped(source.read_bytes()) as stream:
+            assert unpack(stream, tmp_path / "piped").packages == 4
+    before = tree(tmp_path / "folder")
+    unpacked(tmp_path / "folder", tmp_path / "again")
+    assert tree(tmp_path / "folder") == before
+
+
+@both
+def test_damaged_streams_are_refused(small_pack: Path, tmp_path: Path, untouched: Path, pipes: None) -> None:
+    data = small_pack.read_bytes()
+    chance = random.Random(11)
+    for number in range(60):
+        changed = bytearray(data)
+        if number % 3:
+            changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+        else:
+            del changed[chance.randrange(len(changed)) :]
+        with pytest.raises(SmeltError) as caught, piped(bytes(changed)) as stream:
+            unpack(stream, untouched)
+        assert caught.value.message
+        assert caught.value.help
+        assert not untouched.exists()
+
+
+def wrong_package(small_pack: Path, target: Path, data: bytes) -> Path:
+    """A pack of pixi-pack with ``data`` in the place of a package, and its right hash."""
+    import hashlib
+
+    files = members(foreign(small_pack, target))
+    index = json.loads(files[INDEX])
+    sha256, md5 = hashlib.sha256(data).hexdigest(), hashlib.md5(data).hexdigest()
+    index["packages.conda"]["beta-2.0-0.conda"].update(sha256=sha256, md5=md5, size=len(data))
+    return write_tar(target, {**files, BETA: data, INDEX: json.dumps(index).encode()})
+
+
+@both
+def test_what_was_packed_and_is_no_package(
+    small_pack: Path, tmp_path_factory: pytest.TempPathFactory, untouched: Path, pipes: None
+) -> None:
+    folder = tmp_path_factory.mktemp("wrong")
+    for content in (b"", b"no package", random.Random(1).randbytes(300_000)):
+        source = wrong_package(small_pack, folder / "p.tar", content)
+        with pytest.raises(SmeltError, match=r"beta-2\.0-0\.conda cannot be unpacked") as caught:
+            unpacked(source, untouched)
+        assert caught.value.kind == "bad-archive"
+        assert not untouched.exists()
+        with pytest.raises(SmeltError, match=r"beta-2\.0-0\.conda cannot be extracted") as caught:
+            unpack(io.BytesIO(source.read_bytes()), untouched)
+        assert caught.value.kind == "pack-damaged"
+        assert not untouched.exists()
+
+
+def test_a_package_with_nothing_but_md5(small_pack: Path, tmp_path: Path) -> None:
+    files = members(foreign(small_pack, tmp_path / "p.tar"))
+    index = json.loads(files[INDEX])
+    assert index["packages.conda"]["beta-2.0-0.conda"]["md5"]
+    del index["packages.conda"]["beta-2.0-0.conda"]["sha256"]
+    write_tar(tmp_path / "p.tar", {**files, INDEX: json.dumps(index).encode()})
+    assert unpacked(tmp_path / "p.tar", tmp_path / "out").warnings == ()
+
+
+@both
+def test_packages_larger_than_what_is_kept(
+    small_pack: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, pipes: None
+) -> None:
+    """More than is kept of a stream, by packages before and after it too."""
+    folder = tmp_path_factory.mktemp("large")
+    files = members(foreign(small_pack, folder / "p.tar"))
+    index = json.loads(files["channel/noarch/repodata.json"])
+    for number, size in enumerate((1_000, 50_000_000, 3_000_000, 20_000_000)):
+        name = f"large{number}"
+        made = raw_package(folder, name, {"share/" + name: random.Random(number).randbytes(size)})
+        files[f"channel/noarch/{made.name}"] = made.read_bytes()
+        index["packages.conda"][made.name] = {
+            "name": name, "version": "1.0", "build": "0", "build_number": 0, "depends": [], "subdir": "noarch"
+        }  # fmt: skip
+    files["channel/noarch/repodata.json"] = json.dumps(index).encode()
+    source = write_tar(folder / "p.tar", dict(sorted(files.items())))
+    assert unpacked(source, tmp_path / "a").packages == 8
+    with piped(source.read_bytes()) as stream:
+        assert unpack(stream, tmp_path / "b").packages == 8
+    share = tree(tmp_path / "a" / "env" / "share")
+    assert len(share) >= 4
+    assert tree(tmp_path / "b" / "env" / "share") == share
+    with piped(source.read_bytes()[:40_000_000]) as stream, pytest.raises(SmeltError, match="ends"):
+        unpack(stream, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_what_a_pack_says_of_itself_comes_first(small_pack: Path, tmp_path: Path, untouched: Path) -> None:
+    """Nothing is extracted of a pack for another platform, even where its packages are damaged."""
+    files = members(foreign(small_pack, tmp_path / "p.tar"))
+    said = json.loads(files["pixi-pack.json"]) | {"platform": "win-64"}
+    write_tar(tmp_path / "p.tar", {**files, BETA: b"damaged", "pixi-pack.json": json.dumps(said).encode()})
+    with pytest.raises(SmeltError, match="different platform"):
+        unpacked(tmp_path / "p.tar", untouched)
+    (tmp_path / "p.tar").unlink()
+
+
+@posix
+def test_interrupted_while_it_waits_for_more(small_pack: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "smelt", "unpack", "-", "-o", str(out)]
+    process = subprocess.Popen(
+        command, env=environment(), stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdin is not None
+    process.stdin.write(small_pack.read_bytes()[:-2000])
+    process.stdin.flush()
+    while not (out / ".env.unpacking" / "work").exists():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert b"Traceback" not in process.stderr.read()  # type: ignore[union-attr]
+    process.stdin.close()
+    assert not out.exists()
+
+
+def test_a_region_of_a_file(tmp_path: Path) -> None:
+    data = random.Random(2).randbytes(3_000_000)
+    (tmp_path / "f").write_bytes(data)
+    with (tmp_path / "f").open("rb") as file, (tmp_path / "g").open("w+b") as target:
+        region = Region(descriptor=file.fileno(), path=tmp_path / "f", offset=100, size=2_500_000)
+        region.send(target.fileno())
+        assert (tmp_path / "g").read_bytes() == data[100:2_500_100]
+        short = Region(descriptor=file.fileno(), path=tmp_path / "f", offset=100, size=5_000_000)
+        target.truncate(0)
+        target.seek(0)
+        short.send(target.fileno())
+        assert (tmp_path / "g").read_bytes() == data[100:]
+
+
+def test_a_feed_that_nobody_takes_is_stopped(tmp_path: Path) -> None:
+    store = Store()
+    feed = Feed(store)
+    threading.Timer(0.05, store.stop).start()
+    with pytest.raises(Stopped):
+        for _ in range(1000):
+            feed.put(bytes(1 << 20))
+    with pytest.raises(Stopped), (tmp_path / "f").open("wb") as file:
+        feed.send(file.fileno())
