@@ -27,7 +27,9 @@ from smelt.build.environment import (
     python_of,
 )
 from smelt.build.job import JobSpec, Placement, read_job
+from smelt.build.staged import Seeding, pack_staged
 from smelt.build.tree import Resumed, keep, resume, seen
+from smelt.build.unpacked import unpacked_exports
 from smelt.errors import BuildError, SmeltError
 from smelt.scheduler.guard import keep_lifeline
 
@@ -134,6 +136,9 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
         recipe = with_compiler_cache(recipe, CompilerCache.from_dict(placement.compiler_cache), output / "tools")
     started = time.time_ns()
     resumed = _resume(spec, placement, source, events)
+    seeding = None
+    if placement.staged is not None:
+        seeding = Seeding(placement.staged, output, folder, spec.name, events)
     try:
         archive = run_engine(
             recipe,
@@ -143,14 +148,22 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
             revision3=spec.revision3,
             channels=channels,
             output=output,
-            progress=events,
+            progress=events if seeding is None else seeding,
         )
     except BuildFailed:
         if resumed is not None and placement.kept is not None:
             # rattler-build worked on a copy: this is the tree as it was
             keep(placement.kept, placement.kept_key, resumed.place, resumed.files)
         raise
+    if seeding is not None and seeding.failure is not None:
+        raise seeding.failure
+    if seeding is not None and not seeding.used:
+        raise BuildError("rattler-build did not ask for the staging output", code="staging-lost")
     _check_shared_files((build_prefix(output, spec.name), prefix), started)
+    if spec.stages:
+        staged = target.with_suffix(".tar.zst")
+        pack_staged(output, folder, spec.name, staged, spec.timestamp)
+        return {"archive": str(staged), "index": {}, "run_exports": {}, "undeclared": []}
     result = _normalise(spec, placement, archive, target, prefix, events)
     if placement.kept is not None and spec.build_tree is not None and spec.source is not None:
         work = output / "bld" / f"rattler-build_{spec.name}" / "work"
@@ -220,10 +233,10 @@ def _write_channels(spec: JobSpec, folder: Path, cache: Path) -> list[str]:
         for subdir, repodata in subdirs.items():
             for kind in ("packages", "packages.conda"):
                 for entry in repodata[kind].values():
-                    unpacked = cache / "pkgs" / f"{entry['name']}-{entry['version']}-{entry['build']}"
-                    if "run_exports" not in entry and (unpacked / "info" / "index.json").is_file():
-                        exports = unpacked / "info" / "run_exports.json"
-                        entry["run_exports"] = json.loads(exports.read_text("utf-8")) if exports.is_file() else {}
+                    if "run_exports" not in entry:
+                        exports = unpacked_exports(cache, entry["name"], entry["version"], entry["build"])
+                        if exports is not None:
+                            entry["run_exports"] = exports
             (channel / subdir).mkdir(parents=True)
             (channel / subdir / "repodata.json").write_text(json.dumps(repodata), encoding="utf-8")
         urls.append(channel.as_uri())
