@@ -14,7 +14,7 @@ from typing import Any
 from smelt.build.cleanup import Cleanup
 from smelt.build.described import compare_described
 from smelt.build.environment import padded_length
-from smelt.build.failure import build_error
+from smelt.build.failure import build_error, platform_error
 from smelt.build.freeze import freeze, freeze_staging
 from smelt.build.job import JobSpec, Placement
 from smelt.build.model import Artifact, BuildNode
@@ -24,7 +24,7 @@ from smelt.build.run import BuiltPackage, WorkerFailure, run_worker
 from smelt.build.shared import SharedPackage, SharedStore
 from smelt.build.staging import StagingOutputs
 from smelt.build.store import Store, log_name
-from smelt.build.surroundings import FetchSource, Surroundings, with_local_sources
+from smelt.build.surroundings import FetchSource, Surroundings, builds_here, with_local_sources
 from smelt.build.tree import Trees, tree_key
 from smelt.build.unpacked import unpacked_exports
 from smelt.build.work_folder import explained, lock_of, output_folder_of, work_name
@@ -254,6 +254,8 @@ class _Builder:
         spec = freeze(node, inputs)
         again = node.variant.name in self._rebuild
         files = self._store.same_files(node) if self._repacks and not again else None
+        if files is None and not builds_here(node):
+            raise platform_error([node])
         if self._provide is not None and files is None:
             items = (*node.build_inputs, *node.host_inputs)
             records = [item if isinstance(item, CondaRecord) else inputs[item.key] for item in items]

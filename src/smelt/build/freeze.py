@@ -37,15 +37,9 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
     compared with what is locked. For a source tree that may change, the files are listed with their digests.
 
     Raises BuildError (``input-not-built``, ``ambiguous-package``), SourceError (``source-changed``), and
-    NotSupportedError for cross builds, build steps and sources outside the package.
+    NotSupportedError for build steps and sources outside the package.
     """
     variant = node.variant
-    if node.subdir not in (node.build_subdir, NOARCH):
-        raise NotSupportedError(
-            f"{node.label} is for {node.subdir} and would be built on {node.build_subdir}: "
-            "cross builds are not supported yet",
-            help=f"build it on a machine of platform {node.subdir}",
-        )
     build = [_record(item, built, node) for item in node.build_inputs]
     host = [_record(item, built, node) for item in node.host_inputs]
     timestamp = int(variant.script_env.get("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH))
@@ -85,7 +79,10 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
         recipe=recipe,
         revision3=_needs_revision3(node),
         recipe_folder=_recipe_folder(node),
-        variant={key: value for key, value in variant.variant.items() if key != "target_platform"},
+        variant={
+            **{key: value for key, value in variant.variant.items() if key != "target_platform"},
+            **_platforms(node),
+        },
         channels=pinned_channels((*build, *host), exporting=exporting(sides)),
         source=_source_files(node),
         timestamp=timestamp,
@@ -135,7 +132,9 @@ def _frozen_recipe(node: BuildNode, sides: Sides, timestamp: int) -> tuple[dict[
     section["number"] = node.variant.build_number
     section["variant"] = {
         **mapping(section.get("variant")),
-        "use_keys": [key for key in node.variant.variant if key != "target_platform"],
+        "use_keys": list(
+            dict.fromkeys([*(key for key in node.variant.variant if key != "target_platform"), *_platforms(node)])
+        ),
     }
     python = dict(mapping(section.get("python")))
     uncompiled = texts(python.get("skip_pyc_compilation"))
@@ -180,7 +179,13 @@ def freeze_staging(
     heir: dict[str, Any] = {
         "package": {"name": STAGED},
         "inherit": {"from": staging.name, "run_exports": False},
-        "build": {"number": 0, "string": "0", "script": {"content": "echo staged"}, "files": {"exclude": ["**"]}},
+        "build": {
+            "number": 0,
+            "string": "0",
+            "script": {"content": "echo staged"},
+            "files": {"exclude": ["**"]},
+            "variant": {"use_keys": list(_platforms(node))},
+        },
     }
     recipe: dict[str, Any] = {
         "recipe": {"version": "0"},
@@ -207,7 +212,7 @@ def freeze_staging(
         build="0",
         subdir=node.subdir,
         recipe=recipe,
-        variant={},
+        variant=_platforms(node),
         channels=pinned_channels((*packages["build"], *packages["host"]), exporting=exporting(alone)),
         timestamp=SOURCE_DATE_EPOCH,
         compiles_python=False,
@@ -218,6 +223,13 @@ def freeze_staging(
         run_exports={},
         stages=True,
     )
+
+
+def _platforms(node: BuildNode) -> dict[str, str]:
+    """What rattler-build has to be told as variant keys where a package is built for another platform."""
+    if node.subdir == node.build_subdir:
+        return {}
+    return {"host_platform": node.subdir, "build_platform": node.build_subdir}
 
 
 def _frozen_staging(cache: Mapping[str, object], node: BuildNode, staging: Staging, sides: Sides) -> dict[str, Any]:

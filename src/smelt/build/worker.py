@@ -32,6 +32,7 @@ from smelt.build.tree import Resumed, keep, resume, seen
 from smelt.build.unpacked import unpacked_exports
 from smelt.errors import BuildError, SmeltError
 from smelt.scheduler.guard import keep_lifeline
+from smelt.types import NOARCH
 
 if TYPE_CHECKING:
     from smelt.archive import Member
@@ -144,6 +145,7 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
             recipe,
             recipe_folder=recipe_folder,
             variant=spec.variant,
+            subdir=spec.build_subdir if spec.subdir == NOARCH else spec.subdir,
             build_subdir=spec.build_subdir,
             revision3=spec.revision3,
             channels=channels,
@@ -327,7 +329,7 @@ def _normalise(
 
         found, complaints = compiled(
             members,
-            interpreter=interpreter,
+            interpreter=interpreter or python_of(prefix),
             scratch=output / "bytecode",
             environment={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
             excluded=spec.uncompiled,
@@ -337,7 +339,7 @@ def _normalise(
             events.line(f"not compiled: {line}")
         return found
 
-    interpreter = python_of(prefix)
+    interpreter = _interpreter(spec, build_prefix(output, spec.name), prefix)
     index, run_exports = normalise(
         NormalRequest(
             archive=archive,
@@ -346,11 +348,28 @@ def _normalise(
             timestamp=spec.timestamp,
             depends=spec.depends,
             constrains=spec.constrains,
-            compile_modules=compile_modules if spec.compiles_python and interpreter.is_file() else None,
+            compile_modules=compile_modules if spec.compiles_python and interpreter is not None else None,
             inspect=inspect,
         )
     )
     return {"archive": str(target), "index": index, "run_exports": run_exports, "undeclared": lines}
+
+
+def _interpreter(spec: JobSpec, build: Path, host: Path) -> Path | None:
+    """The Python that compiles modules: that of the host environment, or one of the same version that runs here."""
+    if spec.subdir in (spec.build_subdir, NOARCH):
+        return python_of(host) if python_of(host).is_file() else None
+    wanted, found = _python_version(host), _python_version(build)
+    return python_of(build) if wanted is not None and wanted == found and python_of(build).is_file() else None
+
+
+def _python_version(prefix: Path) -> str | None:
+    """Major and minor version of the Python of an environment."""
+    for path in (prefix / "conda-meta").glob("python-*.json"):
+        name, _, version = path.name.rpartition("-")[0].rpartition("-")
+        if name == "python":
+            return ".".join(version.split(".")[:2])
+    return None
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ class SourceLock:
     ``artifact_sha256``: with ``smelt build --record``. ``backend``: name and version that rendered the recipe.
     ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where the package
     does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
+    ``build_platform``: what it is built on, where that is not the platform it is for.
     """
 
     version: str
@@ -76,6 +77,7 @@ class SourceLock:
     build_key: str | None = None
     artifact_sha256: str | None = None
     variant_constraints: str | None = None
+    build_platform: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
