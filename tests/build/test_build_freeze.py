@@ -11,10 +11,11 @@ import pytest
 from build_kit import SUBDIR, build, node, render, write_source
 
 from smelt.archive import read_conda
-from smelt.build.freeze import freeze, pinned_channels
+from smelt.build.freeze import freeze
 from smelt.build.job import JobSpec
 from smelt.build.key import build_key
 from smelt.build.model import BuildNode
+from smelt.build.pinned import pinned_channels
 from smelt.errors import BuildError, NotSupportedError
 from smelt.lock.model import BuildSource
 from smelt.source.model import Checkout

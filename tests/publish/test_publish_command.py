@@ -241,7 +241,7 @@ def test_bad_input(root: Path, tmp_path: Path) -> None:
         (("--path", "nowhere"), "there is no nowhere"),
         (("--path", "pixi.lock"), "there is no pixi.lock"),
         (("--path", "other", "--target-platform", OTHER), "is not part of environment 'default'"),
-        (("--path", "other", "--build-platform", OTHER), "smelt builds on this machine only"),
+        (("--path", "other", "--build-platform", OTHER), "runs no programs of it"),
         (("--path", "other", "--package-format", "tar-bz2"), "error[not-supported]"),
         (("--path", "other", "--force", "--no-skip-existing"), "contradict"),
         (("--path", "other", "--to", "ftp://host.example/c"), "unsupported URL scheme `ftp`"),
@@ -294,15 +294,17 @@ def test_from_python(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [each.skipped for each in again] == [True, False] and len(said) == 1
 
 
-def test_another_platform_is_shown_and_not_built(root: Path) -> None:
+def test_for_another_platform(root: Path) -> None:
     text = (root / "pixi.toml").read_text().replace(f'platforms = ["{SUBDIR}"]', f'platforms = ["{SUBDIR}", "{OTHER}"]')
     (root / "pixi.toml").write_text(text)
     dry = smelt(root, "publish", "--dry-run", "--target-platform", OTHER)
     assert dry.returncode == 0, dry.stderr
     assert f"({OTHER})" in dry.stderr
-    refused = smelt(root, "publish", "--target-platform", OTHER)
-    assert refused.returncode == 1
-    assert "cannot build for another platform yet" in refused.stderr
+    done = smelt(root, "publish", "--target-platform", OTHER, "--target-dir", "dist")
+    assert done.returncode == 0, done.stderr
+    packages = [read_conda(path).info for path in (root / "dist").glob("*.conda")]
+    indexes = [json.loads(member.data) for info in packages for member in info if member.name == "info/index.json"]
+    assert {index["subdir"] for index in indexes} == {OTHER}
 
 
 def test_servers_are_told_from_addresses() -> None:

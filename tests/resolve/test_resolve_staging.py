@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,151 @@ def test_a_staging_output_that_fails(root: Path) -> None:
     assert done.returncode == 1
     assert "failed to build 'libcalc'" in done.stderr
     assert "sorry" in done.stderr
+
+
+def counted(root: Path, text: str = RECIPE) -> Path:
+    """Let the staging output and one that inherits it tell, in a file outside of all builds, that they were built."""
+    told = root.parent / "told.txt"
+    text = text.replace("- echo half done > work.txt", f"- echo half done > work.txt; echo staged >> {told}")
+    text = text.replace("- mkdir -p $PREFIX/py", f"- mkdir -p $PREFIX/py; echo py-calc >> {told}")
+    (root / "calc" / "recipe.yaml").write_text(text)
+    return told
+
+
+def test_built_once(root: Path) -> None:
+    told = counted(root)
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    assert told.read_text().split() == ["staged", "py-calc"]
+    # another script of one output is no change for the others, nor for what they inherit
+    text = (root / "calc" / "recipe.yaml").read_text()
+    (root / "calc" / "recipe.yaml").write_text(text.replace("cat work.txt $PREFIX/share/python.txt", "cat work.txt"))
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    assert told.read_text().split() == ["staged", "py-calc", "py-calc"]
+    assert (root / ".pixi/envs/default/py/calc.txt").read_text() == "half done\n"
+    # the staging output itself is one for all of them
+    (root / "calc" / "code.txt").write_text("other code\n")
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    assert told.read_text().split()[3:] == ["staged", "py-calc"]
+    assert "other code" in (root / ".pixi/envs/default/lib/calc.txt").read_text()
+
+
+def test_built_once_for_all_variants(root: Path) -> None:
+    told = counted(root)
+    manifest(
+        root,
+        [(root.parent / "channel").as_uri()],
+        """
+[workspace.build-variants]
+python = ["3.11.*", "3.12.*"]
+[feature.old.dependencies]
+python = "3.11.*"
+[feature.new.dependencies]
+python = "3.12.*"
+[environments]
+old = ["old"]
+new = ["new"]
+[dependencies]
+py-calc = { path = "calc" }
+""",
+    )
+    done = smelt(root, "install", "--all")
+    assert done.returncode == 0, done.stderr
+    assert sorted(told.read_text().split()) == ["py-calc", "py-calc", "staged"]
+
+
+def test_a_lost_or_damaged_staging_output_is_built_again(root: Path) -> None:
+    told = counted(root)
+    assert smelt(root, "build", "--package", "libcalc").returncode == 0
+    (staged,) = (root.parent / "cache" / "smelt" / "staged").glob("??/*/staged.tar.zst")
+    data = staged.read_bytes()
+    staged.write_bytes(data[:50] + bytes([data[50] ^ 1]) + data[51:])
+    done = smelt(root, "build", "--package", "calc-headers")
+    assert done.returncode == 0, done.stderr
+    assert told.read_text().split() == ["staged", "staged"]
+    # only what is built from nothing does not take it
+    done = smelt(root, "build", "--package", "calc-headers", "--rebuild", "calc-headers")
+    assert done.returncode == 0, done.stderr
+    assert told.read_text().split() == ["staged"] * 3
+    assert "not reproducible" not in done.stderr
+
+
+def test_a_failing_staging_output_is_tried_once(root: Path) -> None:
+    told = counted(root)
+    text = (root / "calc" / "recipe.yaml").read_text()
+    text = text.replace(f"echo staged >> {told}", f"echo staged >> {told}; exit 3")
+    (root / "calc" / "recipe.yaml").write_text(text)
+    done = smelt(root, "build", "--keep-going")
+    assert done.returncode == 1
+    assert told.read_text().split() == ["staged"]
+    assert "failed to build 'libcalc'" in done.stderr
+    assert "failed to build 'calc-headers'" in done.stderr
+
+
+COMPILED = """\
+recipe:
+  name: tool
+  version: "1.0"
+source:
+  path: .
+outputs:
+  - staging:
+      name: tool-build
+    build:
+      script:
+        - make
+  - package:
+      name: a-tool
+    inherit: tool-build
+    build:
+      script: [make, "make install"]
+  - package:
+      name: another-and-much-longer-tool
+    inherit: tool-build
+    build:
+      script: [make, "make install"]
+"""
+
+MAKEFILE = """\
+.RECIPEPREFIX = >
+where: where.c where.txt
+> echo compiled >> TOLD
+> cc -g -o $@ where.c -DPREFIX='"$(PREFIX)"' -DWORK='"$(CURDIR)/where.txt"'
+where.txt:
+> echo $(CURDIR) > $@
+install: where
+> mkdir -p $(PREFIX)/bin $(PREFIX)/share
+> cp where $(PREFIX)/bin/$(PKG_NAME)
+> ./where > $(PREFIX)/share/$(PKG_NAME).txt
+> cat where.txt >> $(PREFIX)/share/$(PKG_NAME).txt
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None or shutil.which("make") is None, reason="no C compiler, or no make")
+def test_what_was_compiled_elsewhere_is_at_home(root: Path) -> None:
+    """Make finds nothing to do, and the paths in text and in binaries are those of the inheriting build."""
+    told = root.parent / "told.txt"
+    (root / "calc" / "recipe.yaml").write_text(COMPILED)
+    (root / "calc" / "Makefile").write_text(MAKEFILE.replace("TOLD", str(told)))
+    (root / "calc" / "where.c").write_text(
+        '#include <stdio.h>\nint main(void) { puts(PREFIX); puts(WORK); return fopen(WORK, "r") == 0; }\n'
+    )
+    names = ("a-tool", "another-and-much-longer-tool")
+    manifest(
+        root,
+        [(root.parent / "channel").as_uri()],
+        "[dependencies]\n" + "".join(f'{name} = {{ path = "calc" }}\n' for name in names),
+    )
+    done = smelt(root, "install")
+    assert done.returncode == 0, done.stderr
+    assert told.read_text().split() == ["compiled"]
+    prefix = root / ".pixi" / "envs" / "default"
+    for name in names:
+        lines = (prefix / "share" / f"{name}.txt").read_text().splitlines()
+        assert lines[0] == str(prefix)
+        assert lines[2] == f"/smelt/build/bld/rattler-build_{name}/work"
+    done = smelt(root, "build", "--verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(told.read_text().split()) == 2

@@ -16,13 +16,14 @@ from smelt.build.compare import differences
 from smelt.build.compiler_cache import CompilerCache, find_compiler_cache
 from smelt.build.environment import home_folder
 from smelt.build.execute import build_all
+from smelt.build.failure import platform_error
 from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
 from smelt.build.roots import remember_use
 from smelt.build.sandbox import require_sandbox
 from smelt.build.shared import SharedStore, shared_store
 from smelt.build.store import Store
-from smelt.build.surroundings import Surroundings
+from smelt.build.surroundings import Surroundings, builds_here
 from smelt.build.tree import Trees
 from smelt.build.work_folder import forget_tree
 from smelt.config.network import Network
@@ -127,6 +128,7 @@ def run_builds(
         return {}
     artifacts = store(reporters.build.warning)
     rebuild = frozenset(options.rebuild)
+    _require_runnable(nodes, artifacts, options, rebuild)
     if options.clean:
         rebuild = frozenset(node.variant.name for node in nodes)
         for node in nodes:
@@ -142,6 +144,22 @@ def run_builds(
         shared=_shared(options, reporters.build.warning),
         trees=trees,
     )
+
+
+def _require_runnable(
+    nodes: Sequence[BuildNode], artifacts: Store, options: BuildOptions, rebuild: Collection[str]
+) -> None:
+    """Raise BuildError (``build-platform``) for what would have to be built on another platform, before anything is."""
+    if options.shared_store:  # it may have it
+        return
+    foreign = [
+        node
+        for node in nodes
+        if not builds_here(node)
+        and (options.clean or node.variant.name in rebuild or artifacts.lookup(node.key, tell=False) is None)
+    ]
+    if foreign:
+        raise platform_error(foreign)
 
 
 def _shared(options: BuildOptions, warn: Callable[[str], None]) -> SharedStore | None:

@@ -25,6 +25,7 @@ _KINDS: dict[str, tuple[str, str]] = {
     "wheels": ("wheels", "??/*"),
     "trees": ("trees", "??/*"),
     "build-trees": ("build-trees", "*"),
+    "staged": ("staged", "??/*"),
     "render": ("render", "??/*"),
     "outputs": ("outputs", "??/*"),
     "backends": ("backends", "*"),

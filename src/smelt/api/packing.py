@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, cast
 from smelt.api.building import BuildOptions, for_workspace, run_builds, store
 from smelt.api.platforms import environment_named, platform_for
 from smelt.api.pypi import pypi_install, python_provider
+from smelt.build.surroundings import builds_here
 from smelt.config.settings import load_settings
 from smelt.errors import LockError, PackError
 from smelt.fs import remove_tree, smelt_cache
@@ -219,13 +220,14 @@ def _build(
     artifacts = store(workspace.reporters.build.warning)
     needed = _missing(plan, wanted, artifacts)
     here = current_platform()
-    foreign = [node for node in needed if node.build_subdir != here]
+    foreign = [node for node in needed if not builds_here(node)]
     if foreign:
         raise PackError(
             f"{foreign[0].label} cannot be built for {where.subdir} on this machine ({here})",
             code="pack-foreign-build",
             notes=[f"{node.label} is not in the store" for node in foreign[1:]],
-            help="pack on a machine of that platform, or share the cache of one that built it (PIXI_CACHE_DIR)",
+            help="pack on a machine of that platform, share the cache of one that built it (PIXI_CACHE_DIR), or have "
+            f'it built here: `{where.subdir} = "{here}"` in `[tool.smelt.build-platform]`, and `smelt lock`',
         )
     built = dict(
         run_builds(

@@ -13,14 +13,15 @@ from smelt.api.building import BuildOptions, for_workspace, run_builds
 from smelt.api.platforms import environment_named
 from smelt.api.publish_set import Member, check_alone, check_closed, in_order, member, opted_in
 from smelt.build.model import Artifact, BuildNode
-from smelt.errors import ManifestError, NotSupportedError, SmeltError, UnknownNameError
+from smelt.errors import ManifestError, SmeltError, UnknownNameError
 from smelt.manifest.document import read_document
+from smelt.resolve.groups import virtual_packages_of
 from smelt.resolve.model import Context, SourceRequirement
 from smelt.resolve.packages import PackageLoader
 from smelt.resolve.publication import Publication, solve_variants, with_variants
 from smelt.resolve.workspace import context_of
 from smelt.text import shown_path
-from smelt.types import current_platform, runnable_subdirs
+from smelt.types import current_platform
 from smelt.workspace.discovery import MANIFESTS
 from smelt.workspace.load import RECIPES
 from smelt.workspace.package import Package
@@ -36,14 +37,16 @@ class PublishOptions:
     """What to publish, and how it is built.
 
     ``path``: this package alone (a folder, a manifest or a recipe), whether or not it wants to be published; None: all
-    that want to, or the package in the working folder where none does. ``platform``: conda subdir (default: this
-    machine's). ``environment``: whose channels, profile and variants count. ``variants``: values of variant keys
+    that want to, or the package in the working folder where none does. ``platform``: conda subdir that is built for,
+    ``build_platform``: the one that is built on (both this machine's by default).
+    ``environment``: whose channels, profile and variants count. ``variants``: values of variant keys
     in the place of the workspace's; ``variant_files``: files with more of them, the last one first.
     ``build_number`` and ``build_string_prefix`` in the place of the packages' own.
     """
 
     path: Path | None = None
     platform: str | None = None
+    build_platform: str | None = None
     environment: str = "default"
     variants: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
     variant_files: tuple[Path, ...] = ()
@@ -141,15 +144,8 @@ def build_publication(
 ) -> tuple[Artifact, ...]:
     """Build what of ``plan`` is not in the store; what is to be published, each after what it needs.
 
-    Raises NotSupportedError for a platform that this machine does not run, BuildError.
+    Raises BuildError, also for what is to be built on a platform that this machine does not run.
     """
-    here = current_platform()
-    foreign = next((node for node in plan.publication.plan.nodes if node.subdir not in runnable_subdirs(here)), None)
-    if foreign is not None:
-        raise NotSupportedError(
-            f"{foreign.label} is for {foreign.subdir}, and this machine ({here}) cannot build for another platform yet",
-            help="publish it on a machine of that platform; what is `noarch` can be published from any, for its own",
-        )
     options = for_workspace(options or BuildOptions(), workspace)
     artifacts = run_builds(plan.publication.plan, options, workspace.reporters)
     found: dict[str, Artifact] = {}
@@ -189,6 +185,12 @@ def _context(workspace: Workspace, options: PublishOptions) -> Context:
             help=f"it has {listed}; `smelt workspace platform add {wanted}` adds it",
         )
     context = context_of(model, (model.effective[environment, platforms[0].name],))
+    builder = options.build_platform or current_platform()
+    if builder == context.subdir:
+        context = replace(context, build_subdir=None, build_virtual_packages=())
+    else:
+        virtual = virtual_packages_of(model, builder)
+        context = replace(context, build_subdir=builder, build_virtual_packages=virtual)
     files = [read_variant_file(path, context.subdir) for path in options.variant_files]
     declared = _declared(model.manifest_path) if files else frozenset[str]()
     return with_variants(context, options.variants, files, declared)

@@ -199,7 +199,15 @@ class Workspace:
     def plan(
         self, environments: Sequence[str] | None = None, *, mode: LockMode = "update", platform: str | None = None
     ) -> BuildPlan:
-        """The builds that ``environments`` need (all that support this machine by default); nothing is built."""
+        """The builds that ``environments`` need (by default all that support ``platform``); nothing is built.
+
+        ``platform``: the name of one of the workspace, or a conda subdir; this machine's by default.
+        """
+        if environments is None and platform is not None:
+            model = self.model
+            fitting = [n for n in model.declared if any(platform in (p.name, p.subdir) for p in model.platforms_of(n))]
+            # where none fits, the default environment says so
+            environments = fitting or ["default"]
         return self.plan_of(self.ensure_lock(mode, platform), environments, platform)
 
     def build(

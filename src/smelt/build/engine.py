@@ -16,6 +16,7 @@ def run_engine(
     *,
     recipe_folder: Path,
     variant: Mapping[str, str],
+    subdir: str,
     build_subdir: str,
     revision3: bool,
     channels: Sequence[str],
@@ -24,6 +25,8 @@ def run_engine(
 ) -> Path:
     """Build ``recipe`` in ``output`` and give the package file.
 
+    ``subdir``: the platform that it is for (that of the build, for what is noarch). Where that is another one than
+    ``build_subdir``, both are in ``variant``, too: rattler-build takes the platforms of a build from there.
     ``revision3``: the recipe uses what only the third revision of repodata knows.
     ``progress`` has ``on_log(event)``, called with each line as it comes; nothing else of this interpreter runs
     meanwhile (rattler-build holds its lock). The prefixes stay for inspection. Raises BuildFailed.
@@ -36,7 +39,9 @@ def run_engine(
     failure: type[Exception] = untyped.RattlerBuildError
     revision = untyped.RepodataRevision.V3 if revision3 else untyped.RepodataRevision.LEGACY
     # what is experimental was allowed or not when the recipe was rendered first
-    platform = PlatformConfig(target_platform=build_subdir, build_platform=build_subdir, experimental=True)
+    platform = PlatformConfig(
+        target_platform=subdir, build_platform=build_subdir, host_platform=subdir, experimental=True
+    )
     stage0: Any = Stage0Recipe
     try:
         rendered = stage0.from_dict(recipe, recipe_dir=recipe_folder, repodata_revision=revision).render(

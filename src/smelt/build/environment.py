@@ -167,27 +167,44 @@ def provide_customization(folder: Path) -> None:
     (folder / "sitecustomize.py").write_text(_CUSTOMIZE, encoding="utf-8")
 
 
-def output_folder(work: Path, name: str) -> Path:
+def output_folder(work: Path, name: str, *, room: int = 0) -> Path:
     """The folder below ``work`` in which rattler-build works on package ``name``.
 
     Padded, so that the build folder in it has one of a few lengths: then a path into it that ends up in a binary
     can be replaced by a fixed one of the same length. The shortest is chosen with scripts of build tools in mind:
-    the kernel and rattler limit the first line of a script to 127 characters.
+    the kernel and rattler limit the first line of a script to 127 characters. ``room``: at least so much is padded.
     Raises ValueError with the number of characters too many, where the path of ``work`` is too long.
     """
     if sys.platform == "win32":
         return work / "w"
     tail = len(f"/bld/rattler-build_{name}")
-    least = len(str(work)) + len("/w") + tail
+    least = len(str(work)) + len("/w") + tail + room
     for length in _TIERS:
         if least <= length:
-            return work / ("w" + "_" * (length - least))
+            return work / ("w" + "_" * (length - least + room))
     raise ValueError(least - _TIERS[-1])
+
+
+def padded_length(output: Path, name: str) -> int:
+    """The length of the paths that ``output_folder`` pads; 0 where it does not."""
+    return 0 if sys.platform == "win32" else len(str(build_folder(output, name)))
+
+
+def output_folder_of_length(work: Path, name: str, length: int) -> Path:
+    """As ``output_folder``, with a length that was given by ``padded_length`` for a longer path and name."""
+    if sys.platform == "win32":
+        return work / "w"
+    return work / ("w" + "_" * (length - len(str(build_folder(work / "w", name)))))
+
+
+def build_folder(output: Path, name: str) -> Path:
+    """Where rattler-build works on package ``name`` (its ``$BUILD_DIR``)."""
+    return output / "bld" / f"rattler-build_{name}"
 
 
 def host_prefix(output: Path, name: str) -> Path:
     """Where rattler-build installs the host environment of package ``name`` (its ``$PREFIX``)."""
-    build = output / "bld" / f"rattler-build_{name}"
+    build = build_folder(output, name)
     if sys.platform == "win32":
         return build / "h_env"
     text = f"{build}/host_env"
@@ -197,7 +214,7 @@ def host_prefix(output: Path, name: str) -> Path:
 
 def build_prefix(output: Path, name: str) -> Path:
     """Where rattler-build installs the build environment of package ``name`` (its ``$BUILD_PREFIX``)."""
-    return output / "bld" / f"rattler-build_{name}" / "build_env"
+    return build_folder(output, name) / "build_env"
 
 
 def python_of(prefix: Path) -> Path:

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import functools
 import shutil
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from smelt.build.cleanup import Cleanup
 from smelt.build.described import compare_described
-from smelt.build.failure import build_error
-from smelt.build.freeze import freeze
+from smelt.build.environment import padded_length
+from smelt.build.failure import build_error, platform_error
+from smelt.build.freeze import freeze, freeze_staging
 from smelt.build.job import JobSpec, Placement
 from smelt.build.model import Artifact, BuildNode
-from smelt.build.repack import description_job, repack
-from smelt.build.reporter import BuildReporter
-from smelt.build.run import BuiltPackage, run_worker
+from smelt.build.repack import description_job, with_files_of
+from smelt.build.reporter import BuildReporter, SerialReporter
+from smelt.build.run import BuiltPackage, WorkerFailure, run_worker
 from smelt.build.shared import SharedPackage, SharedStore
+from smelt.build.staging import StagingOutputs
 from smelt.build.store import Store, log_name
-from smelt.build.surroundings import FetchSource, Surroundings, with_local_sources
+from smelt.build.surroundings import FetchSource, Surroundings, builds_here, with_local_sources
 from smelt.build.tree import Trees, tree_key
+from smelt.build.unpacked import unpacked_exports
 from smelt.build.work_folder import explained, lock_of, output_folder_of, work_name
 from smelt.errors import BuildError, ErrorGroup, SmeltError
 from smelt.fs import cache_root, hold, hold_if_free, remove_tree
-from smelt.scheduler.cancellation import Cancellation
+from smelt.scheduler.cancellation import Cancellation, interruptible
 from smelt.scheduler.graph import run_graph
-from smelt.types import CondaRecord
+from smelt.types import CondaRecord, RunExports
 
 Provide = Callable[[Sequence[CondaRecord]], None]
 """Sees to it that the package cache holds these packages whole; called from several threads at once."""
@@ -75,7 +78,7 @@ def build_all(
     cleanup = Cleanup(work_root)
     builder = _Builder(
         store=store,
-        reporter=_Serial(reporter),
+        reporter=SerialReporter(reporter),
         work_root=work_root.resolve(),
         rebuild=rebuild,
         package_cache=(package_cache or cache_root()).absolute(),
@@ -121,7 +124,7 @@ class _Builder:
         self,
         *,
         store: Store,
-        reporter: _Serial,
+        reporter: SerialReporter,
         work_root: Path,
         rebuild: frozenset[str],
         package_cache: Path,
@@ -148,6 +151,7 @@ class _Builder:
         self._shared = shared
         self._trees = trees
         self._records: dict[str, CondaRecord] = {}
+        self._stagings = StagingOutputs(store.staged, work_root, cleanup)
 
     def job(self, node: BuildNode):
         """The job that makes the artifact of ``node``."""
@@ -184,7 +188,7 @@ class _Builder:
                     with self._first_of_its_content(node, cancellation):
                         artifact = self._build(node, stored, cancellation, started)
                     if self._shared is not None and not self._resumes(node):
-                        _interruptible(functools.partial(self._shared.offer, node, artifact), cancellation)
+                        interruptible(functools.partial(self._shared.offer, node, artifact), cancellation)
                     return artifact
                 found = stored
         self._store.mark_used(node.key)
@@ -202,7 +206,7 @@ class _Builder:
             try:
                 remove_tree(folder)
                 folder.mkdir(parents=True)
-                _interruptible(lambda: found.append(shared.fetch(node, folder)), cancellation)
+                interruptible(lambda: found.append(shared.fetch(node, folder)), cancellation)
                 package = found[0]
                 if package is None:
                     return None
@@ -250,10 +254,12 @@ class _Builder:
         spec = freeze(node, inputs)
         again = node.variant.name in self._rebuild
         files = self._store.same_files(node) if self._repacks and not again else None
+        if files is None and not builds_here(node):
+            raise platform_error([node])
         if self._provide is not None and files is None:
             items = (*node.build_inputs, *node.host_inputs)
             records = [item if isinstance(item, CondaRecord) else inputs[item.key] for item in items]
-            _interruptible(functools.partial(self._provide, records), cancellation)
+            interruptible(functools.partial(self._provide, records), cancellation)
         around = self._surroundings
         visible = around.visible
         if around.sandboxed and files is None:
@@ -265,6 +271,8 @@ class _Builder:
             self._reporter.line(node, f"Running build for recipe: {name}")
         folder = self._work_root / work_name(node)
         placement = self._placement(folder, node, visible)
+        if node.variant.staging is not None and files is None:
+            placement = self._with_staging(node, spec, inputs, placement, cancellation)
         with hold(
             lock_of(folder),
             f"building {node.label}",
@@ -283,7 +291,7 @@ class _Builder:
                     self._deliver_log(node, kept)
                     raise build_error(node, built, kept)
                 if files is not None:
-                    built = _repacked(built, files, spec, placement)
+                    built = with_files_of(built, files, spec, placement)
                 compare_described(node, built.index, built.run_exports)
                 repacked = files is not None
                 artifact = self._store.put(
@@ -299,6 +307,52 @@ class _Builder:
             self._reporter.warning(f"{node.label}: {line}")
         self._reporter.finished(node, artifact, time.monotonic() - started)
         return artifact
+
+    def _with_staging(
+        self,
+        node: BuildNode,
+        spec: JobSpec,
+        inputs: Mapping[str, CondaRecord],
+        placement: Placement,
+        cancellation: Cancellation,
+    ) -> Placement:
+        """``placement`` with the staging output that ``node`` inherits, which is built now if nobody did before."""
+        staging = node.variant.staging
+        assert staging is not None
+        label = f"Running build for staging output: {staging.name}"
+
+        def run(job: JobSpec, folder: Path, output: Path) -> BuiltPackage | tuple[WorkerFailure, Path]:
+            self._reporter.line(node, label)
+            visible = placement.visible
+            if self._surroundings.sandboxed:
+                job, archives = with_local_sources(job, self._fetch_source)
+                visible = (*visible, *archives)
+            where = replace(placement, folder=folder, output=output, visible=visible, kept=None, resume=False)
+            built = run_worker(job, where, cancellation=cancellation, line=lambda text: self._reporter.line(node, text))
+            if isinstance(built, BuiltPackage):
+                return built
+            kept = self._store.keep_log(node, where.log)
+            self._deliver_log(node, kept)
+            return built, kept
+
+        length = padded_length(placement.output, node.variant.name)
+        staged = self._stagings.provide(
+            node,
+            freeze_staging(node, spec, inputs, exports=self._exports, length=length),
+            run,
+            length=length,
+            again=node.variant.name in self._rebuild,
+            waiting=lambda message: self._reporter.waiting(node, message),
+            check=cancellation.check,
+        )
+        return replace(placement, staged=staged, visible=(*placement.visible, staged.parent))
+
+    def _exports(self, record: CondaRecord) -> RunExports:
+        """The run-exports of a package, which a lock does not hold; it is in the package cache."""
+        if record.run_exports is not None:
+            return record.run_exports
+        found = unpacked_exports(self._package_cache, record.name, record.version, record.build)
+        return RunExports.from_dict(found or {})
 
     def _placement(self, folder: Path, node: BuildNode, visible: tuple[Path, ...]) -> Placement:
         output = output_folder_of(folder, node)
@@ -341,56 +395,9 @@ class _Builder:
         return found
 
 
-def _repacked(described: BuiltPackage, files: Artifact, spec: JobSpec, placement: Placement) -> BuiltPackage:
-    """The package with the files of another build; the log says so, and goes on with the log of that build."""
-    target = placement.folder / described.archive.name
-    index = repack(files.path, described.archive, target, spec.timestamp)
-    before = files.log.read_text(encoding="utf-8", errors="replace") if files.log.is_file() else ""
-    head = f"repacked: the files are those of build {files.key}, only the description is new. Its log:\n"
-    placement.log.write_text(before if before.startswith("repacked: ") else head + before, encoding="utf-8")
-    return BuiltPackage(archive=target, index=index, run_exports=described.run_exports, undeclared=files.undeclared)
-
-
-def _interruptible(work: Callable[[], object], cancellation: Cancellation) -> None:
-    """Call ``work``; if cancelled, leave it behind in its thread (a download may hang) and raise Cancelled."""
-    ended = threading.Event()
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - raised below
-            failure.append(error)
-        ended.set()
-
-    threading.Thread(target=run, name="smelt-wait", daemon=True).start()
-    with cancellation.calls(ended.set):
-        ended.wait()
-    cancellation.check()
-    if failure:
-        raise failure[0]
-
-
 def _tool(node: BuildNode) -> Mapping[str, Any] | None:
     if node.variant.foreign is None:
         return None
     from smelt.build.foreign import tool_data
 
     return tool_data(node.variant.foreign)
-
-
-class _Serial:
-    """A reporter that is called by one thread at a time."""
-
-    def __init__(self, reporter: BuildReporter) -> None:
-        self._reporter = reporter
-        self._lock = threading.Lock()
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._reporter, name)
-
-        def call(*arguments: Any) -> None:
-            with self._lock:
-                method(*arguments)
-
-        return call

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from smelt.build.model import BuildNode
 from smelt.build.run import WorkerFailure
 from smelt.errors import BuildError
+from smelt.types import current_platform
 
 LOG_LINES = 30
 """How many lines of the log an error shows."""
@@ -30,6 +31,10 @@ _HELP: tuple[tuple[str, str], ...] = (
     (
         r"No module named '?([\w.]+)'?|Backend '([^']+)' is not available|BackendUnavailable",
         "a Python module that the build needs is missing: add its package to `[package.host-dependencies]`",
+    ),
+    (
+        r"Exec format error|cannot execute binary file",
+        "a program of another platform was to be run here: what runs during a build belongs into the build environment",
     ),
     (
         r"No space left on device|Disk quota exceeded",
@@ -64,6 +69,18 @@ def build_error(node: BuildNode, failure: WorkerFailure, log: Path) -> BuildErro
         code="build-failed",
         notes=[*notes, where],
         help=_help([failure.message, *failure.lines]),
+    )
+
+
+def platform_error(nodes: Sequence[BuildNode]) -> BuildError:
+    """The error for builds that this machine cannot make, as they are locked to be built on another platform."""
+    node, here = nodes[0], current_platform()
+    return BuildError(
+        f"{node.label} is locked to be built on {node.build_subdir}, and this machine is {here}",
+        code="build-platform",
+        notes=["\n".join(["not built either:", *(each.label for each in nodes[1:])])] if len(nodes) > 1 else [],
+        help=f"build it on a machine of {node.build_subdir} and share its store (`shared-store`), or have packages for "
+        f'{node.subdir} built on {here}: `{node.subdir} = "{here}"` in `[tool.smelt.build-platform]`, and `smelt lock`',
     )
 
 

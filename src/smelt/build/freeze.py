@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from smelt.build.environment import TEMPORARY
-from smelt.build.job import SOURCE_DATE_EPOCH, JobSpec, SourceFile
-from smelt.build.key import portable_recipe
+from smelt.build.job import SOURCE_DATE_EPOCH, STAGED, JobSpec, SourceFile
+from smelt.build.key import portable_recipe, staging_key
 from smelt.build.model import BuildInput, BuildNode
+from smelt.build.pinned import pinned_channels
 from smelt.build.plain import mapping, sequence, texts
-from smelt.build.sides import Sides, described_requirements, exact_requirements, exporting, sides_of
+from smelt.build.sides import (
+    Sides,
+    described_requirements,
+    exact_requirements,
+    exporting,
+    sides_of,
+    staged_alone,
+)
 from smelt.errors import BuildError, NotSupportedError, SourceError
-from smelt.solve.records import to_repodata
 from smelt.source.model import Staging
 from smelt.source.requirement import needs_v3
 from smelt.source.tree import tree_digest
-from smelt.types import NOARCH, CondaRecord
+from smelt.types import NOARCH, CondaRecord, RunExports
 
 
 def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
@@ -29,15 +37,9 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
     compared with what is locked. For a source tree that may change, the files are listed with their digests.
 
     Raises BuildError (``input-not-built``, ``ambiguous-package``), SourceError (``source-changed``), and
-    NotSupportedError for cross builds, build steps and sources outside the package.
+    NotSupportedError for build steps and sources outside the package.
     """
     variant = node.variant
-    if node.subdir not in (node.build_subdir, NOARCH):
-        raise NotSupportedError(
-            f"{node.label} is for {node.subdir} and would be built on {node.build_subdir}: "
-            "cross builds are not supported yet",
-            help=f"build it on a machine of platform {node.subdir}",
-        )
     build = [_record(item, built, node) for item in node.build_inputs]
     host = [_record(item, built, node) for item in node.host_inputs]
     timestamp = int(variant.script_env.get("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH))
@@ -77,7 +79,10 @@ def freeze(node: BuildNode, built: Mapping[str, CondaRecord]) -> JobSpec:
         recipe=recipe,
         revision3=_needs_revision3(node),
         recipe_folder=_recipe_folder(node),
-        variant={key: value for key, value in variant.variant.items() if key != "target_platform"},
+        variant={
+            **{key: value for key, value in variant.variant.items() if key != "target_platform"},
+            **_platforms(node),
+        },
         channels=pinned_channels((*build, *host), exporting=exporting(sides)),
         source=_source_files(node),
         timestamp=timestamp,
@@ -127,32 +132,111 @@ def _frozen_recipe(node: BuildNode, sides: Sides, timestamp: int) -> tuple[dict[
     section["number"] = node.variant.build_number
     section["variant"] = {
         **mapping(section.get("variant")),
-        "use_keys": [key for key in node.variant.variant if key != "target_platform"],
+        "use_keys": list(
+            dict.fromkeys([*(key for key in node.variant.variant if key != "target_platform"), *_platforms(node)])
+        ),
     }
     python = dict(mapping(section.get("python")))
     uncompiled = texts(python.get("skip_pyc_compilation"))
     # bytecode is compiled once, after the paths in the sources have their final form
     python["skip_pyc_compilation"] = ["**/*.py"]
     section["python"] = python
-    _freeze_environment(section, node, timestamp)
+    _freeze_environment(section, node, timestamp, node.variant.script_env)
     recipe["build"] = section
     if "source" in recipe:
         recipe["source"] = _frozen_sources(recipe["source"], node)
     if staging is not None:
-        staged = _frozen_staging(mapping(caches[0]), node, staging, sides, timestamp)
+        staged = _frozen_staging(mapping(caches[0]), node, staging, sides)
         top = {key: recipe.pop(key) for key in ("context", "extra") if key in recipe}
         own = {**recipe, "inherit": {"from": staging.name, "run_exports": staging.inherits_exports}}
         recipe = {**top, "recipe": {"version": node.variant.version}, "outputs": [staged, own]}
     return recipe, uncompiled
 
 
-def _frozen_staging(
-    cache: Mapping[str, object], node: BuildNode, staging: Staging, sides: Sides, timestamp: int
-) -> dict[str, Any]:
+def freeze_staging(
+    node: BuildNode,
+    spec: JobSpec,
+    built: Mapping[str, CondaRecord],
+    *,
+    exports: Callable[[CondaRecord], RunExports],
+    length: int,
+) -> JobSpec:
+    """The job that builds the staging output which ``node`` inherits, and nothing of ``node`` itself.
+
+    ``spec``: what ``freeze`` gave for ``node``. ``exports``: the run-exports of a package. Nothing of the inheriting
+    output goes in, so that all of them have one job; its key is the digest of what is built, with what, and of
+    ``length``: what its files hold of the paths of the build can be replaced by paths of that length.
+    """
+    staging = node.variant.staging
+    assert staging is not None
+    alone = staged_alone(
+        staging,
+        [_record(item, built, node) for item in node.build_inputs],
+        [_record(item, built, node) for item in node.host_inputs],
+        exports,
+    )
+    cache = mapping(sequence(portable_recipe(node.variant, node.checkout).get("staging_caches"))[0])
+    heir: dict[str, Any] = {
+        "package": {"name": STAGED},
+        "inherit": {"from": staging.name, "run_exports": False},
+        "build": {
+            "number": 0,
+            "string": "0",
+            "script": {"content": "echo staged"},
+            "files": {"exclude": ["**"]},
+            "variant": {"use_keys": list(_platforms(node))},
+        },
+    }
+    recipe: dict[str, Any] = {
+        "recipe": {"version": "0"},
+        "outputs": [_frozen_staging(cache, node, staging, alone), heir],
+    }
+    if "context" in node.variant.recipe:
+        recipe["context"] = node.variant.recipe["context"]
+    packages = {"build": alone.staged_build.records, "host": alone.staged_host.records}
+    key = staging_key(
+        recipe,
+        {side: [(r.name, r.version, r.build, r.sha256) for r in records] for side, records in packages.items()},
+        source_digest=node.source_digest,
+        recipe_folder=spec.recipe_folder,
+        subdir=node.subdir,
+        build_subdir=node.build_subdir,
+        length=length,
+    )
+    return replace(
+        spec,
+        key=key,
+        label=f"{staging.name} (staging output of {node.label})",
+        name=STAGED,
+        version="0",
+        build="0",
+        subdir=node.subdir,
+        recipe=recipe,
+        variant=_platforms(node),
+        channels=pinned_channels((*packages["build"], *packages["host"]), exporting=exporting(alone)),
+        timestamp=SOURCE_DATE_EPOCH,
+        compiles_python=False,
+        uncompiled=(),
+        build_tree=None,
+        depends=(),
+        constrains=(),
+        run_exports={},
+        stages=True,
+    )
+
+
+def _platforms(node: BuildNode) -> dict[str, str]:
+    """What rattler-build has to be told as variant keys where a package is built for another platform."""
+    if node.subdir == node.build_subdir:
+        return {}
+    return {"host_platform": node.subdir, "build_platform": node.build_subdir}
+
+
+def _frozen_staging(cache: Mapping[str, object], node: BuildNode, staging: Staging, sides: Sides) -> dict[str, Any]:
     section: dict[str, Any] = {k: v for k, v in mapping(cache.get("build")).items() if k in ("script", "steps")}
-    _freeze_environment(section, node, timestamp)
+    _freeze_environment(section, node, SOURCE_DATE_EPOCH, {})
     # the frozen requirements name versions, so no variant counts as used
-    section["script"]["env"] = {**node.variant.variant, **section["script"]["env"]}
+    section["script"]["env"] = {**staging.variant, **section["script"]["env"]}
     staged: dict[str, Any] = {
         "staging": {"name": staging.name},
         "requirements": {
@@ -183,7 +267,9 @@ def _require_one_of_each(records: Iterable[CondaRecord], node: BuildNode) -> Non
             )
 
 
-def _freeze_environment(section: dict[str, Any], node: BuildNode, timestamp: int) -> None:
+def _freeze_environment(
+    section: dict[str, Any], node: BuildNode, timestamp: int, script_env: Mapping[str, str]
+) -> None:
     """What every build script sees, whatever the recipe says (its own values win)."""
     environment = {
         "SOURCE_DATE_EPOCH": str(timestamp),
@@ -193,7 +279,7 @@ def _freeze_environment(section: dict[str, Any], node: BuildNode, timestamp: int
         "PYTHONPATH": "@output@/python",
         # within the work folder: what a killed build leaves behind goes with it
         **dict.fromkeys(TEMPORARY, "@output@/t"),
-        **node.variant.script_env,
+        **script_env,
     }
     steps = section.get("steps")
     if steps:
@@ -282,55 +368,3 @@ def _source_files(node: BuildNode) -> tuple[SourceFile, ...] | None:
             help="run the command again",
         )
     return tuple(SourceFile(path=file.path, kind=file.kind, sha256=file.sha256) for file in tree.files)
-
-
-def pinned_channels(
-    records: Iterable[CondaRecord], *, exporting: Collection[str] = ()
-) -> tuple[Mapping[str, Any], ...]:
-    """Channels that hold these records and nothing else, each as subdir → ``repodata.json`` (CEP 15).
-
-    ``exporting``: addresses of the packages whose run-exports count; where they are not known here, the entry has
-    none, and the worker looks. ``info.base_url`` points to where the archives are. What a record says of virtual
-    packages is left out: it was checked when the environment was solved, for the machine it was solved for.
-    """
-    channels: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-    for record in records:
-        folder = record.url.rpartition("/")[0]
-        # a channel's linux-64 and noarch go together, unless they lie in different places
-        channel = channels.setdefault((record.channel or folder, _parent(folder, record.subdir)), {})
-        section = channel.setdefault(record.subdir, _repodata(record.subdir, folder))
-        data = to_repodata(record)
-        data["depends"] = [spec for spec in data["depends"] if not spec.startswith("__")]
-        data["constrains"] = [spec for spec in data["constrains"] if not spec.startswith("__")]
-        if record.url not in exporting:
-            data["run_exports"] = {}
-        elif record.run_exports is not None:
-            data["run_exports"] = record.run_exports.to_dict()
-        kind = "packages" if record.file_name.endswith(".tar.bz2") else "packages.conda"
-        section[kind][_canonical_file_name(record)] = data
-    for channel in channels.values():
-        channel.setdefault(NOARCH, _repodata(NOARCH, None))
-    return tuple(channels.values())
-
-
-def _parent(folder: str, subdir: str) -> str:
-    return folder.removesuffix(f"/{subdir}")
-
-
-def _repodata(subdir: str, folder: str | None) -> dict[str, Any]:
-    info: dict[str, Any] = {"subdir": subdir}
-    if folder is not None:
-        info["base_url"] = f"{folder}/"
-    return {"info": info, "packages": {}, "packages.conda": {}, "repodata_version": 2}
-
-
-def _canonical_file_name(record: CondaRecord) -> str:
-    suffix = ".tar.bz2" if record.file_name.endswith(".tar.bz2") else ".conda"
-    name = f"{record.name}-{record.version}-{record.build}{suffix}"
-    if name != record.file_name:
-        raise BuildError(
-            f"the archive of {record} is called {record.file_name}, not {name}",
-            code="file-name",
-            notes=[record.url],
-        )
-    return name

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any, cast
 
 JOB_SCHEMA = 1
+STAGED = "s"
+"""What rattler-build is told to call a staging output that is built alone: short, as the padded paths of the outputs
+that inherit it must not be shorter.
+"""
 SOURCE_DATE_EPOCH = 1_577_836_800
 """The time that builds see and that artifacts carry: 2020-01-01. The same for all, as nothing may depend on it."""
 
@@ -35,6 +39,7 @@ class JobSpec:
     that match ``uncompiled`` (globs). ``foreign``: a program builds it, see ``smelt.build.foreign``; then ``recipe``
     and ``channels`` are empty. ``build_tree``: the folder, relative to the source, that can be kept (see
     ``smelt.build.tree``). ``depends``, ``constrains``, ``run_exports``: what is locked of the package's description.
+    ``stages``: what comes out is no package but a staging output (see ``smelt.build.staged``).
     """
 
     key: str
@@ -58,6 +63,7 @@ class JobSpec:
     depends: tuple[str, ...] = ()
     constrains: tuple[str, ...] = ()
     run_exports: Mapping[str, Sequence[str]] = field(default_factory=dict[str, "Sequence[str]"])
+    stages: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -90,6 +96,7 @@ class Placement:
     nothing may end up in the package. ``sandboxed``: no network, and nothing of that folder to be seen but ``visible``.
     ``compiler_cache``: as data (``smelt.build.compiler_cache``).
     ``kept``: where the build tree is kept, and ``kept_key`` what it has to be for; ``resume``: go on with it.
+    ``staged``: the staging output that the package inherits, built already.
     """
 
     folder: Path
@@ -104,6 +111,7 @@ class Placement:
     kept: Path | None = None
     kept_key: str = ""
     resume: bool = False
+    staged: Path | None = None
 
     @property
     def job_file(self) -> Path:
@@ -139,6 +147,7 @@ def write_job(spec: JobSpec, placement: Placement) -> None:
             "kept": str(placement.kept) if placement.kept is not None else None,
             "kept_key": placement.kept_key,
             "resume": placement.resume,
+            "staged": str(placement.staged) if placement.staged is not None else None,
         },
         "tool": placement.tool,
         "surroundings": {
@@ -156,7 +165,7 @@ def read_job(path: Path) -> tuple[JobSpec, Placement]:
     data = cast("dict[str, dict[str, Any]]", json.loads(path.read_text(encoding="utf-8")))
     placement, more = data["placement"], data["surroundings"]
     folders = {key: Path(placement[key]) for key in ("folder", "output", "checkout", "package_cache")}
-    kept = placement["kept"]
+    kept, staged = placement["kept"], placement["staged"]
     return JobSpec.from_dict(data["spec"]), Placement(
         **folders,
         tool=data["tool"],
@@ -167,4 +176,5 @@ def read_job(path: Path) -> tuple[JobSpec, Placement]:
         kept=None if kept is None else Path(kept),
         kept_key=placement["kept_key"],
         resume=placement["resume"],
+        staged=None if staged is None else Path(staged),
     )

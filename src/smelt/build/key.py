@@ -59,10 +59,42 @@ def build_key(
         "build_packages": _packages(build_inputs),
         "host_packages": _packages(host_inputs),
     }
+    if variant.staging is not None:
+        inputs["staging"] = dict(variant.staging.variant)
     key = digest_json(inputs)
     if files is not None:
         inputs["files"] = dict(files)
     return key, inputs
+
+
+def staging_key(
+    recipe: Mapping[str, object],
+    packages: Mapping[str, object],
+    *,
+    source_digest: str,
+    recipe_folder: str | None,
+    subdir: str,
+    build_subdir: str,
+    length: int,
+) -> str:
+    """What identifies a built staging output: the digest of all that decides about its files.
+
+    ``recipe``: the frozen one, of the staging output alone. ``packages``: those of its environments with their digests.
+    ``length``: of the paths that its files hold.
+    """
+    return digest_json(
+        {
+            "schema": SCHEMA,
+            "tools": dict(_tools()),
+            "recipe": recipe,
+            "packages": packages,
+            "source": source_digest,
+            "recipe_folder": recipe_folder,
+            "subdir": subdir,
+            "build_subdir": build_subdir,
+            "length": length,
+        }
+    )
 
 
 _DESCRIBES = frozenset({"run", "run_constraints", "run_exports", "ignore_run_exports", "extras"})
@@ -177,7 +209,12 @@ def explain(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
     ):
         if old.get(key) != new.get(key):
             lines.append(f"{word} {_show(old.get(key))} → {_show(new.get(key))}")
-    for key, word in (("backend", "backend"), ("variant", "variant"), ("configuration", "configuration")):
+    for key, word in (
+        ("backend", "backend"),
+        ("variant", "variant"),
+        ("staging", "variant of the staging output"),
+        ("configuration", "configuration"),
+    ):
         lines += [_said(word, *change) for change in _changes(old.get(key), new.get(key))]
     lines += _source(old, new)
     for key, word in (("build_packages", "build package"), ("host_packages", "host package")):

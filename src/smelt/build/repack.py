@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from smelt.archive import CondaArchive, read_conda, write_conda
-from smelt.build.job import JobSpec
+from smelt.build.job import JobSpec, Placement
+from smelt.build.model import Artifact
 from smelt.build.plain import mapping
+from smelt.build.run import BuiltPackage
 
 _DESCRIPTION = ("info/index.json", "info/about.json", "info/run_exports.json", "info/hash_input.json")
 """What is taken from the new description; everything else of a package is made of its files."""
@@ -65,3 +67,13 @@ def repack(stored: Path, described: Path, target: Path, timestamp: int) -> Mappi
     write_conda(target, CondaArchive(files=old.files, info=(*kept, *description)), mtime=timestamp)
     index: dict[str, Any] = json.loads(next(m.data for m in description if m.name == "info/index.json"))
     return index
+
+
+def with_files_of(described: BuiltPackage, files: Artifact, spec: JobSpec, placement: Placement) -> BuiltPackage:
+    """The package with the files of another build; the log says so, and goes on with the log of that build."""
+    target = placement.folder / described.archive.name
+    index = repack(files.path, described.archive, target, spec.timestamp)
+    before = files.log.read_text(encoding="utf-8", errors="replace") if files.log.is_file() else ""
+    head = f"repacked: the files are those of build {files.key}, only the description is new. Its log:\n"
+    placement.log.write_text(before if before.startswith("repacked: ") else head + before, encoding="utf-8")
+    return BuiltPackage(archive=target, index=index, run_exports=described.run_exports, undeclared=files.undeclared)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import threading
+from typing import Any, Protocol
 
 from smelt.build.model import Artifact, BuildNode
 from smelt.errors import SmeltError
@@ -63,3 +64,20 @@ class SilentReporter:
 
     def warning(self, message: str) -> None:
         """Nothing."""
+
+
+class SerialReporter:
+    """A reporter that is called by one thread at a time."""
+
+    def __init__(self, reporter: BuildReporter) -> None:
+        self._reporter = reporter
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._reporter, name)
+
+        def call(*arguments: Any) -> None:
+            with self._lock:
+                method(*arguments)
+
+        return call

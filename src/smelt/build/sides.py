@@ -7,7 +7,7 @@ recipe lists all that is locked: so only direct dependencies keep their run-expo
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,8 +15,8 @@ from smelt.build.metadata import folded, names_of, variant_spec
 from smelt.build.model import BuildNode
 from smelt.build.plain import mapping, sequence
 from smelt.build.requirement import canonical, pin_of
-from smelt.source.model import RenderedVariant
-from smelt.types import CondaRecord, spec_name
+from smelt.source.model import RenderedVariant, Staging
+from smelt.types import CondaRecord, RunExports, spec_name
 
 _Item = str | Mapping[str, object]
 
@@ -68,6 +68,38 @@ def sides_of(variant: RenderedVariant, build: Sequence[CondaRecord], host: Seque
         host=_part(host, staging.own_host, staging.host),
         staged_build=_part(build, staging.build, staging.own_build),
         staged_host=_part(host, staging.host, staging.own_host),
+    )
+
+
+def staged_alone(
+    staging: Staging,
+    build: Sequence[CondaRecord],
+    host: Sequence[CondaRecord],
+    exports: Callable[[CondaRecord], RunExports],
+) -> Sides:
+    """The environments of a staging output, whatever the output that inherits it needs beside them.
+
+    ``exports``: the run-exports of a package. What build requirements export is part of the host environment.
+    """
+    nothing = Side(records=(), direct=frozenset())
+    reached = _reached(build, staging.build)
+    staged_build = tuple(record for record in build if record.name in reached)
+    names = names_of(staging.build) - {*staging.ignored_from}
+    strong = [
+        spec
+        for record in staged_build
+        if record.name in names
+        for spec in exports(record).strong
+        if spec_name(spec) not in staging.ignored_by_name
+    ]
+    reached = _reached(host, (*staging.host, *strong))
+    return Sides(
+        build=nothing,
+        host=nothing,
+        staged_build=Side(records=staged_build, direct=names_of(staging.build)),
+        staged_host=Side(
+            records=tuple(record for record in host if record.name in reached), direct=names_of(staging.host)
+        ),
     )
 
 

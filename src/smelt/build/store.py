@@ -9,6 +9,7 @@ Layout, below the root (``<cache>/smelt``)::
     artifacts/index/<name>/<digest of platform and variant>.json   the last build of that variant
     artifacts/content/<content key[:2]>/<content key>.json   the last build with these files
     artifacts/editable/<digest[:2]>/<digest>.json   what the last editable package showed of its source
+    staged/  staging outputs, see ``smelt.build.staging``
     locks/<key>.lock
     logs/   of failed builds
 """
@@ -53,6 +54,11 @@ class Store:
     def logs(self) -> Path:
         """Where the logs of failed builds are."""
         return self._root / "logs"
+
+    @property
+    def staged(self) -> Path:
+        """Where staging outputs are."""
+        return self._root / "staged"
 
     def folder(self, key: str) -> Path:
         """Where the artifact of ``key`` is, if it is there."""

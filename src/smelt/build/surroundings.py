@@ -9,8 +9,10 @@ from typing import Any
 
 from smelt.build.compiler_cache import CompilerCache
 from smelt.build.job import JobSpec, scripted, with_scripted
+from smelt.build.model import BuildNode
 from smelt.build.plain import mapping, sequence
 from smelt.errors import NotSupportedError
+from smelt.types import current_platform, runnable_subdirs
 
 FetchSource = Callable[[str, str | None, str | None], Path]
 """Brings the archive behind an address (with its sha256 and md5, where they are known) here."""
@@ -66,3 +68,8 @@ def _localised(part: dict[str, Any], label: str, fetch: FetchSource | None, arch
 
 def _text(value: object) -> str | None:
     return str(value) if value else None
+
+
+def builds_here(node: BuildNode) -> bool:
+    """Whether this machine runs programs of the platform that ``node`` is to be built on."""
+    return node.build_subdir in runnable_subdirs(current_platform())

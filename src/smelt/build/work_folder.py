@@ -36,7 +36,7 @@ def work_name(node: BuildNode) -> str:
     """The same for every build of a package and variant, so that paths in it are stable; short."""
     variant = node.variant
     digest = digest_json([variant.name, node.subdir, node.build_subdir, dict(variant.variant), variant.build])
-    return f"{variant.name[:20]}-{digest[:8]}"
+    return f"{variant.name[:_NAME]}-{digest[:_DIGEST]}"
 
 
 def can_resume(node: BuildNode, work_root: Path, trees: Path) -> bool:
@@ -50,9 +50,17 @@ def forget_tree(node: BuildNode, trees: Path) -> None:
     remove_tree(trees / work_name(node))
 
 
+_USUAL_NAME = 32
+_NAME, _DIGEST = 20, 8
+
+
 def output_folder_of(folder: Path, node: BuildNode) -> Path:
+    """The folder in the work ``folder`` of ``node`` below which all is that its build sees. Raises BuildError."""
+    # outputs that inherit one staging output share what is built of it where their paths have the same length
+    name, usual = len(node.variant.name), _NAME + 1 + _DIGEST - len(folder.name)
+    room = max(_USUAL_NAME - name, 0) + max(usual, 0) if node.variant.staging is not None else 0
     try:
-        return output_folder(folder, node.variant.name)
+        return output_folder(folder, node.variant.name, room=room)
     except ValueError as error:
         raise BuildError(
             f"the path of the work folder is {error} characters too long to build {node.variant.name} in it",

@@ -27,9 +27,12 @@ from smelt.build.environment import (
     python_of,
 )
 from smelt.build.job import JobSpec, Placement, read_job
+from smelt.build.staged import Seeding, pack_staged
 from smelt.build.tree import Resumed, keep, resume, seen
+from smelt.build.unpacked import unpacked_exports
 from smelt.errors import BuildError, SmeltError
 from smelt.scheduler.guard import keep_lifeline
+from smelt.types import NOARCH
 
 if TYPE_CHECKING:
     from smelt.archive import Member
@@ -134,23 +137,35 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
         recipe = with_compiler_cache(recipe, CompilerCache.from_dict(placement.compiler_cache), output / "tools")
     started = time.time_ns()
     resumed = _resume(spec, placement, source, events)
+    seeding = None
+    if placement.staged is not None:
+        seeding = Seeding(placement.staged, output, folder, spec.name, events)
     try:
         archive = run_engine(
             recipe,
             recipe_folder=recipe_folder,
             variant=spec.variant,
+            subdir=spec.build_subdir if spec.subdir == NOARCH else spec.subdir,
             build_subdir=spec.build_subdir,
             revision3=spec.revision3,
             channels=channels,
             output=output,
-            progress=events,
+            progress=events if seeding is None else seeding,
         )
     except BuildFailed:
         if resumed is not None and placement.kept is not None:
             # rattler-build worked on a copy: this is the tree as it was
             keep(placement.kept, placement.kept_key, resumed.place, resumed.files)
         raise
+    if seeding is not None and seeding.failure is not None:
+        raise seeding.failure
+    if seeding is not None and not seeding.used:
+        raise BuildError("rattler-build did not ask for the staging output", code="staging-lost")
     _check_shared_files((build_prefix(output, spec.name), prefix), started)
+    if spec.stages:
+        staged = target.with_suffix(".tar.zst")
+        pack_staged(output, folder, spec.name, staged, spec.timestamp)
+        return {"archive": str(staged), "index": {}, "run_exports": {}, "undeclared": []}
     result = _normalise(spec, placement, archive, target, prefix, events)
     if placement.kept is not None and spec.build_tree is not None and spec.source is not None:
         work = output / "bld" / f"rattler-build_{spec.name}" / "work"
@@ -220,10 +235,10 @@ def _write_channels(spec: JobSpec, folder: Path, cache: Path) -> list[str]:
         for subdir, repodata in subdirs.items():
             for kind in ("packages", "packages.conda"):
                 for entry in repodata[kind].values():
-                    unpacked = cache / "pkgs" / f"{entry['name']}-{entry['version']}-{entry['build']}"
-                    if "run_exports" not in entry and (unpacked / "info" / "index.json").is_file():
-                        exports = unpacked / "info" / "run_exports.json"
-                        entry["run_exports"] = json.loads(exports.read_text("utf-8")) if exports.is_file() else {}
+                    if "run_exports" not in entry:
+                        exports = unpacked_exports(cache, entry["name"], entry["version"], entry["build"])
+                        if exports is not None:
+                            entry["run_exports"] = exports
             (channel / subdir).mkdir(parents=True)
             (channel / subdir / "repodata.json").write_text(json.dumps(repodata), encoding="utf-8")
         urls.append(channel.as_uri())
@@ -314,7 +329,7 @@ def _normalise(
 
         found, complaints = compiled(
             members,
-            interpreter=interpreter,
+            interpreter=interpreter or python_of(prefix),
             scratch=output / "bytecode",
             environment={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
             excluded=spec.uncompiled,
@@ -324,7 +339,7 @@ def _normalise(
             events.line(f"not compiled: {line}")
         return found
 
-    interpreter = python_of(prefix)
+    interpreter = _interpreter(spec, build_prefix(output, spec.name), prefix)
     index, run_exports = normalise(
         NormalRequest(
             archive=archive,
@@ -333,11 +348,28 @@ def _normalise(
             timestamp=spec.timestamp,
             depends=spec.depends,
             constrains=spec.constrains,
-            compile_modules=compile_modules if spec.compiles_python and interpreter.is_file() else None,
+            compile_modules=compile_modules if spec.compiles_python and interpreter is not None else None,
             inspect=inspect,
         )
     )
     return {"archive": str(target), "index": index, "run_exports": run_exports, "undeclared": lines}
+
+
+def _interpreter(spec: JobSpec, build: Path, host: Path) -> Path | None:
+    """The Python that compiles modules: that of the host environment, or one of the same version that runs here."""
+    if spec.subdir in (spec.build_subdir, NOARCH):
+        return python_of(host) if python_of(host).is_file() else None
+    wanted, found = _python_version(host), _python_version(build)
+    return python_of(build) if wanted is not None and wanted == found and python_of(build).is_file() else None
+
+
+def _python_version(prefix: Path) -> str | None:
+    """Major and minor version of the Python of an environment."""
+    for path in (prefix / "conda-meta").glob("python-*.json"):
+        name, _, version = path.name.rpartition("-")[0].rpartition("-")
+        if name == "python":
+            return ".".join(version.split(".")[:2])
+    return None
 
 
 if __name__ == "__main__":

@@ -60,13 +60,14 @@ class Compiler:
     digests: Mapping[str, str] = field(hash=False)
 
 
-def find_compiler(kind: Kind) -> Compiler | None:
+def find_compiler(kind: Kind, prefix: str = "") -> Compiler | None:
     """The compiler of that kind on PATH, None where there is none (``gcc`` on macOS is clang, so none).
 
+    ``prefix``: what the names of a cross compiler and of its tools begin with (``aarch64-linux-gnu-``).
     Launchers such as ccache are passed over: what runs must be what is identified.
     Raises ChannelError where it is there but cannot compile a program.
     """
-    path = _which(kind.executable)
+    path = _which(prefix + kind.executable)
     if path is None:
         return None
     macros = _macros(path, kind)
@@ -76,7 +77,7 @@ def find_compiler(kind: Kind) -> Compiler | None:
     if version is None:
         raise ChannelError(f"{path} does not tell its version", code="broken-compiler")
     _try(path, kind)
-    tools = _tools(path, kind)
+    tools = _tools(kind, prefix)
     parts = {kind.executable: path.resolve(), **{name: tool.resolve() for name, tool in tools.items()}}
     for name in ("cc1", "cc1plus", "f951", "as", "ld"):
         part = _program(path, name)
@@ -152,7 +153,7 @@ _TOOLS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _tools(path: Path, kind: Kind) -> dict[str, Path]:
+def _tools(kind: Kind, prefix: str) -> dict[str, Path]:
     """The binary utilities beside the compiler, else on PATH; those that exist."""
     if kind.base is not None:
         return {}
@@ -161,7 +162,7 @@ def _tools(path: Path, kind: Kind) -> dict[str, Path]:
         clang = [f"llvm-{names[-1]}"] if kind.name == "clang" and sys.platform != "darwin" else []
         plain = [name for name in names if kind.name == "gcc" or not name.startswith("gcc-")]
         for name in (*clang, *plain):
-            tool = _which(name)
+            tool = _which(prefix + name)
             if tool is not None:
                 found[variable] = tool
                 break

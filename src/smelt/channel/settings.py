@@ -29,15 +29,20 @@ def compile_flags() -> tuple[str, ...]:
     return ("-O2", "-fPIC", _INCLUDE)
 
 
-def base_settings(variables: Mapping[str, str], target: str, platform: str) -> Settings:
-    """The settings of a C compiler, which carries what all languages share: linker flags and the like."""
+def base_settings(variables: Mapping[str, str], target: str, platform: str, build: str | None = None) -> Settings:
+    """The settings of a C compiler, which carries what all languages share: linker flags and the like.
+
+    ``build``: the compiler's word for the machine that it runs on, where it does not compile for that.
+    """
     cmake = [
         "-DCMAKE_BUILD_TYPE=Release",
         "-DCMAKE_INSTALL_LIBDIR=lib",
         *(f"-DCMAKE_{name}={variables[name]}" for name in ("AR", "RANLIB", "NM", "STRIP") if name in variables),
+        *([] if build is None else [f"-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR={target.partition('-')[0]}"]),
     ]
+    build = build or target
     return Settings(
-        variables={**variables, "CONDA_TOOLCHAIN_HOST": target, "CONDA_TOOLCHAIN_BUILD": target},
+        variables={**variables, "CONDA_TOOLCHAIN_HOST": target, "CONDA_TOOLCHAIN_BUILD": build},
         flags={
             "CFLAGS": compile_flags(),
             "CPPFLAGS": ("-DNDEBUG", _INCLUDE),
@@ -52,7 +57,7 @@ def base_settings(variables: Mapping[str, str], target: str, platform: str) -> S
         },
         # HOST and BUILD not in shells: zsh has a HOST of its own. The path as a variable, because as an argument it
         # would take the place of what scikit-build-core adds to it.
-        build_variables={"HOST": target, "BUILD": target, "CMAKE_PREFIX_PATH": "$_smelt_prefix"},
+        build_variables={"HOST": target, "BUILD": build, "CMAKE_PREFIX_PATH": "$_smelt_prefix"},
     )
 
 

@@ -19,9 +19,17 @@ _REVISION = 1
 
 
 def add_toolchain(
-    folder: Path, names: Iterable[str] | None = None, *, zig: bool = False, waiting: Say | None = None
+    folder: Path,
+    names: Iterable[str] | None = None,
+    *,
+    zig: bool = False,
+    target: str | None = None,
+    waiting: Say | None = None,
 ) -> tuple[Addition, ...]:
     """Add the compilers of this machine to the channel ``folder``: those called, or all that are found.
+
+    ``target``: the platform that they compile for, where that is not this machine's (GCC, for Linux): packages for this
+    machine, called after the other.
 
     ``names`` are ``gcc``, ``gxx``, ``gfortran``, ``clang``, ``clangxx``; a package is called
     ``<name>_<platform>``, as ``${{ compiler('c') }}`` asks for. Its build string depends on the digests of the
@@ -35,6 +43,8 @@ def add_toolchain(
             "toolchain packages cannot be made on Windows yet",
             help="build there with the compiler of a conda channel",
         )
+    if target is not None and target != platform:
+        return _add_cross(folder, names, target, zig=zig, waiting=waiting)
     chosen = [] if zig and names is None else _kinds(names)
     with editing(folder, "adding a toolchain", waiting) as edit:
         found = [compiler for kind in chosen if (compiler := find_compiler(kind)) is not None]
@@ -45,6 +55,45 @@ def add_toolchain(
             from smelt.channel.zig import add_zig
 
             add_zig(edit, platform)
+        return tuple(edit.additions)
+
+
+_TRIPLES = {
+    "linux-32": "i686-linux-gnu",
+    "linux-64": "x86_64-linux-gnu",
+    "linux-aarch64": "aarch64-linux-gnu",
+    "linux-armv7l": "arm-linux-gnueabihf",
+    "linux-ppc64le": "powerpc64le-linux-gnu",
+    "linux-riscv64": "riscv64-linux-gnu",
+    "linux-s390x": "s390x-linux-gnu",
+}
+"""Platforms, and what the names of distributions' cross compilers for them begin with."""
+
+
+def _add_cross(
+    folder: Path, names: Iterable[str] | None, target: str, *, zig: bool, waiting: Say | None
+) -> tuple[Addition, ...]:
+    platform = current_platform()
+    triple = _TRIPLES.get(target)
+    if triple is None or platform_family(platform) != "linux" or zig:
+        raise NotSupportedError(
+            f"a cross compiler for {target} cannot be added as a package on {platform}"
+            + (" with zig" if zig else "")
+            + " yet",
+            help=f"there can be GCC on Linux, for {', '.join(_TRIPLES)}; others are packages of conda channels",
+        )
+    kinds = [kind for kind in KINDS if kind.name.startswith("g")]
+    chosen = kinds if names is None else [kind for kind in _kinds(names) if kind in kinds]
+    found = [compiler for kind in chosen if (compiler := find_compiler(kind, f"{triple}-")) is not None]
+    if not any(compiler.kind.language == "c" for compiler in found):
+        raise ChannelError(
+            f"no compiler for {target} was found: looked for `{triple}-gcc` on PATH",
+            code="missing-compiler",
+            help=f"install one (`apt install gcc-{triple}`, `dnf install gcc-{triple}`)",
+        )
+    with editing(folder, "adding a toolchain", waiting) as edit:
+        for compiler in found:
+            _add(edit, compiler, platform, target)
         return tuple(edit.additions)
 
 
@@ -80,10 +129,10 @@ def _check_found(chosen: list[Kind], found: list[Compiler], *, named: bool) -> N
         )
 
 
-def _add(edit: Edit, compiler: Compiler, platform: str) -> None:
+def _add(edit: Edit, compiler: Compiler, platform: str, target: str | None = None) -> None:
     kind = compiler.kind
-    name = f"{kind.name}_{platform}"
-    settings = _settings(compiler, platform)
+    name = f"{kind.name}_{target or platform}"
+    settings = _settings(compiler, target or platform, None if target is None else _TRIPLES.get(platform, platform))
     identity: dict[str, object] = {
         "revision": _REVISION,
         "compiler": str(compiler.path),
@@ -92,11 +141,11 @@ def _add(edit: Edit, compiler: Compiler, platform: str) -> None:
         "tools": {variable: str(path) for variable, path in sorted(compiler.tools.items())},
         "digests": dict(compiler.digests),
     }
-    depends = (f"{kind.base}_{platform} =={compiler.version}",) if kind.base else ()
+    depends = (f"{kind.base}_{target or platform} =={compiler.version}",) if kind.base else ()
     add_scripts(edit, name, compiler.version, platform, depends, settings, identity)
 
 
-def _settings(compiler: Compiler, platform: str) -> Settings:
+def _settings(compiler: Compiler, platform: str, build: str | None) -> Settings:
     kind = compiler.kind
     path = str(compiler.path)
     if kind.language == "c++":
@@ -108,4 +157,4 @@ def _settings(compiler: Compiler, platform: str) -> Settings:
             build_flags={"FFLAGS": PREFIX_MAPS, "FORTRANFLAGS": PREFIX_MAPS},
         )
     tools = {variable: str(tool) for variable, tool in compiler.tools.items()}
-    return base_settings({"CC": path, "CPP": f"{path} -E", **tools}, compiler.target, platform)
+    return base_settings({"CC": path, "CPP": f"{path} -E", **tools}, compiler.target, platform, build)

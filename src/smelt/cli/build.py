@@ -36,6 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="build this package and what it needs (again: more)",
     )
     parser.add_argument(
+        "--platform",
+        metavar="PLATFORM",
+        help="build for this platform of the workspace (default: this machine's)",
+    )
+    parser.add_argument(
         "--variant",
         action="append",
         type=variant_value,
@@ -83,7 +88,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     environments = None
     if arguments.environment:
         environments = [environment_named(workspace.model, name) for name in arguments.environment]
-    plan = workspace.plan(environments, mode=lock_mode(arguments))
+    plan = workspace.plan(environments, mode=lock_mode(arguments), platform=arguments.platform)
     names = {node.variant.name for node in plan.nodes}
     for name in [*(arguments.package or ()), *arguments.rebuild]:
         if name not in names:

@@ -55,6 +55,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="gcc, gxx, gfortran, clang or clangxx; may be repeated (default: all that are found)",
     )
+    toolchain.add_argument(
+        "--platform", metavar="PLATFORM", help="GCC that compiles for this platform (default: this machine's)"
+    )
     toolchain.add_argument("--zig", action="store_true", help="add zig's C and C++ compiler, fetched from PyPI")
     wheel = command("add-wheel", "Add wheels and what they depend on as packages")
     wheel.add_argument(
@@ -123,7 +126,9 @@ def _add_python(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def _add_toolchain(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from smelt.channel.toolchain import add_toolchain
 
-    additions = add_toolchain(arguments.channel, arguments.name, zig=arguments.zig, waiting=terminal.note)
+    additions = add_toolchain(
+        arguments.channel, arguments.name, zig=arguments.zig, target=arguments.platform, waiting=terminal.note
+    )
     return _show(additions, terminal)
 
 

@@ -19,7 +19,7 @@ from smelt.cli.settings import (
 )
 from smelt.cli.terminal import Terminal
 from smelt.errors import NotSupportedError, UsageError
-from smelt.types import current_platform
+from smelt.types import current_platform, runnable_subdirs
 
 if TYPE_CHECKING:
     from smelt.api.publish_target import Existing, Target
@@ -50,7 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generate-attestation", action="store_true", help="a sigstore attestation (prefix.dev)")
     parser.add_argument("--environment", "-e", metavar="ENVIRONMENT", default="default", help=_ENVIRONMENT)
     parser.add_argument("--target-platform", "-t", metavar="PLATFORM", help="the platform that the packages are for")
-    parser.add_argument("--build-platform", metavar="PLATFORM", help="the platform to build on (only this machine's)")
+    parser.add_argument(
+        "--build-platform", metavar="PLATFORM", help="the platform to build on (default: this machine's)"
+    )
     parser.add_argument(
         "--variant",
         action="append",
@@ -113,6 +115,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     options = PublishOptions(
         path=arguments.path,
         platform=arguments.target_platform,
+        build_platform=arguments.build_platform,
         environment=arguments.environment,
         variants=variants,
         variant_files=tuple(path.absolute() for path in arguments.variant_config),
@@ -153,9 +156,9 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    if arguments.build_platform not in (None, current_platform()):
+    if arguments.build_platform is not None and arguments.build_platform not in runnable_subdirs(current_platform()):
         raise NotSupportedError(
-            f"--build-platform {arguments.build_platform}: smelt builds on this machine only ({current_platform()})",
+            f"--build-platform {arguments.build_platform}: this machine ({current_platform()}) runs no programs of it",
             help="leave it out, or run `smelt publish` on a machine of that platform",
         )
     if arguments.package_format not in (None, "conda"):

@@ -59,6 +59,7 @@ class SourceLock:
     change of them. ``source_digest``: only where the source cannot change. ``backend``: name and version that rendered
     the recipe. ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where
     the package does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
+    ``build_platform``: what it is built on, where that is not the platform it is for.
     """
 
     version: str
@@ -73,6 +74,7 @@ class SourceLock:
     pypi: str | None = None
     source_digest: str | None = None
     variant_constraints: str | None = None
+    build_platform: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

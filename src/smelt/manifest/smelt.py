@@ -2,7 +2,7 @@
 
 ``profile.<name>`` (``env``, ``config.<backend>``, ``packages``, ``activation.env``), ``feature.<name>.profile``,
 ``matrix.<name>`` (axes of features, ``exclude``, ``solve-group``, ``no-default-feature``), ``on-demand``
-(``no-default-feature``), ``variant-constraints``, ``compiler-cache``.
+(``no-default-feature``), ``variant-constraints``, ``compiler-cache``, ``build-platform.<platform>``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ class TomlOnDemand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TomlSmelt:
-    """The whole table. ``feature_profiles``: feature → (profile, where it is said)."""
+    """The whole table. ``feature_profiles``: feature → (profile, where it is said).
+
+    ``build_platforms``: conda platform → the one that packages for it are built on.
+    """
 
     profiles: Mapping[str, TomlProfile] = field(default_factory=lambda: MappingProxyType({}))
     feature_profiles: Mapping[str, tuple[str, KeyPath]] = field(default_factory=lambda: MappingProxyType({}))
@@ -67,6 +70,8 @@ class TomlSmelt:
     variant_constraints: bool = True
     compiler_cache: str | None = None
     on_demand: TomlOnDemand | None = None
+    build_platforms: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    build_platforms_path: KeyPath = ()
 
 
 def read_smelt(table: Table) -> TomlSmelt:
@@ -94,6 +99,7 @@ def read_smelt(table: Table) -> TomlSmelt:
     if inner is not None:
         demand = TomlOnDemand(path=inner.path, no_default_feature=inner.boolean("no-default-feature") or False)
         inner.finish()
+    build_platforms = table.string_map("build-platform") or {}
     table.finish()
     return TomlSmelt(
         profiles=MappingProxyType(profiles),
@@ -102,6 +108,8 @@ def read_smelt(table: Table) -> TomlSmelt:
         variant_constraints=constraints is not False,
         compiler_cache=compiler_cache,
         on_demand=demand,
+        build_platforms=MappingProxyType(dict(build_platforms)),
+        build_platforms_path=(*table.path, "build-platform"),
     )
 
 

@@ -41,7 +41,8 @@ class _Graph:
         if found is None:
             built: dict[str, SourceRequirement] = {}
             run: dict[str, SourceRequirement] = {}
-            for variant in self._loader.render(requirement, self._context):
+            # a compiler that is built for this platform may be needed to build another of its name for that one
+            for variant, _ in self._loader.render_anywhere(requirement, self._context):
                 for_build = _names((*variant.build_requirements, *variant.host_requirements))
                 for_run = _names(variant.run_requirements)
                 for need in self._loader.requirements_of(requirement, variant):

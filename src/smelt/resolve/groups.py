@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from smelt.errors import ManifestError
 from smelt.resolve.model import Context, SourceRequirement
+from smelt.types import VirtualPackage, default_virtual_packages
 from smelt.workspace.model import Dependency, EffectiveEnvironment, Workspace
 
 Pair = tuple[str, str]
@@ -44,6 +45,7 @@ def context_of(workspace: Workspace, members: Sequence[EffectiveEnvironment]) ->
     variants: dict[str, tuple[str, ...]] = {}
     for member in members:
         variants.update({key: tuple(values) for key, values in member.variants.items()})
+    builder = workspace.build_platforms.get(first.platform.subdir)
     return Context(
         channels=tuple(dict.fromkeys(channel for member in members for channel in member.channels)),
         subdir=first.platform.subdir,
@@ -57,7 +59,15 @@ def context_of(workspace: Workspace, members: Sequence[EffectiveEnvironment]) ->
         variant_constraints=workspace.variant_constraints,
         channel_cutoffs=tuple(sorted(first.channel_cutoffs.items())),
         package_cutoffs=tuple(sorted(first.package_cutoffs.items())),
+        build_subdir=builder,
+        build_virtual_packages=virtual_packages_of(workspace, builder) if builder is not None else (),
     )
+
+
+def virtual_packages_of(workspace: Workspace, subdir: str) -> tuple[VirtualPackage, ...]:
+    """What is assumed of a machine of platform ``subdir``: what the workspace says of it, if it has it."""
+    declared = next((each for each in workspace.platforms if each.subdir == subdir), None)
+    return declared.virtual_packages if declared is not None else default_virtual_packages(subdir)
 
 
 def source_requirements(workspace: Workspace, dependencies: Sequence[Dependency]) -> tuple[SourceRequirement, ...]:

@@ -184,6 +184,7 @@ class LockBuilder:
             pypi=_pypi(candidate),
             source_digest=candidate.checkout.digest,
             variant_constraints=None if self._workspace.variant_constraints else "off",
+            build_platform=candidate.build_platform,
         )
         return package.reference
 

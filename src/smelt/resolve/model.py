@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -54,7 +54,10 @@ class SourceRequirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What all solves for one environment on one platform share, down to the build environments."""
+    """What all solves for one environment on one platform share, down to the build environments.
+
+    ``build_subdir`` and ``build_virtual_packages``: the platform that packages are built on, where it is another one.
+    """
 
     channels: tuple[str, ...]
     subdir: str
@@ -68,6 +71,30 @@ class Context:
     variant_constraints: bool
     channel_cutoffs: tuple[tuple[str, str], ...] = ()
     package_cutoffs: tuple[tuple[str, str], ...] = ()
+    build_subdir: str | None = None
+    build_virtual_packages: tuple[VirtualPackage, ...] = ()
+
+    @property
+    def builds_on(self) -> str:
+        """The platform that packages are built on."""
+        return self.build_subdir or self.subdir
+
+    @property
+    def of_build(self) -> Context:
+        """The context of build environments: what is in them is for the platform that packages are built on."""
+        if self.build_subdir is None:
+            return self
+        return replace(
+            self,
+            subdir=self.build_subdir,
+            virtual_packages=self.build_virtual_packages,
+            build_subdir=None,
+            build_virtual_packages=(),
+        )
+
+    def of_host(self, variant: RenderedVariant) -> Context:
+        """The context of the host environment of ``variant``. What is noarch is built for where it is built."""
+        return self.of_build if variant.noarch is not None else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +111,8 @@ class Goal:
 class Candidate:
     """One variant of a source package with its build and host environments solved.
 
-    ``record`` is what the solver sees of it; ``location`` how the lock writes where it is.
+    ``record`` is what the solver sees of it; ``location`` how the lock writes where it is. ``build_platform``: as
+    the lock has it.
     """
 
     requirement: SourceRequirement
@@ -98,6 +126,7 @@ class Candidate:
     host: Solution
     record: CondaRecord
     profile: str | None
+    build_platform: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,26 @@ class PackageLoader:
             raise _no_output(requirement, self.load(requirement), found, context.subdir)
         return matching
 
+    def render_anywhere(
+        self, requirement: SourceRequirement, context: Context
+    ) -> list[tuple[RenderedVariant, Context]]:
+        """As ``render``, for the environment itself and for build environments, each variant with its context.
+
+        Where both are for one platform, that is once. Raises as ``render``, where there is a variant for neither.
+        """
+        found: list[tuple[RenderedVariant, Context]] = []
+        missing: SourceError | None = None
+        for each in (context, context.of_build) if context.build_subdir is not None else (context,):
+            try:
+                found += [(variant, each) for variant in self.render(requirement, each)]
+            except SourceError as error:
+                if error.kind != "source-no-variant" or context.build_subdir is None:
+                    raise
+                missing = error
+        if missing is not None and not found:
+            raise missing
+        return found
+
     def outputs(self, requirement: SourceRequirement, context: Context) -> tuple[RenderedVariant, ...]:
         """All variants of all packages that the source of a requirement builds, whatever they are called."""
         loaded = self.load(requirement)
@@ -109,7 +129,8 @@ class PackageLoader:
         inline = requirement.name if requirement.inline is not None else None
         origin = (requirement.identity, requirement.pinned, inline)
         asks = loaded.package.backend.name not in NATIVE or override_of(loaded.package.backend.name) is not None
-        where = (context.subdir, context.channels, context.exclude_newer) if asks else (context.subdir,)
+        platforms = (context.subdir, context.builds_on)
+        where = (*platforms, context.channels, context.exclude_newer) if asks else platforms
         key = (origin, where, context.variants, context.zip_keys, profile if applies else None)
         with self._busy:
             found = self._rendered.get(key)
@@ -121,7 +142,7 @@ class PackageLoader:
                         package=loaded.package,
                         checkout=loaded.checkout,
                         subdir=context.subdir,
-                        build_subdir=context.subdir,
+                        build_subdir=context.builds_on,
                         variants=dict(context.variants),
                         zip_keys=context.zip_keys,
                         profile=profile if applies else None,

@@ -119,6 +119,7 @@ class BuildPlanner:
     ) -> BuildNode:
         build, host = sides
         digest, files = self._source(checkout, variant.file_globs)
+        subdir, build_subdir = context.of_host(variant).subdir, context.builds_on
         key, inputs = build_key(
             variant=variant,
             metadata=metadata,
@@ -126,8 +127,8 @@ class BuildPlanner:
             source_digest=digest,
             build_inputs=build,
             host_inputs=host,
-            subdir=context.subdir,
-            build_subdir=context.subdir,
+            subdir=subdir,
+            build_subdir=build_subdir,
             configuration=_configuration(package, context, variant.name),
             files=files,
         )
@@ -142,8 +143,8 @@ class BuildPlanner:
                 build_inputs=build,
                 host_inputs=host,
                 channels=context.channels,
-                subdir=context.subdir,
-                build_subdir=context.subdir,
+                subdir=subdir,
+                build_subdir=build_subdir,
                 inputs=inputs,
                 wanted_by=(wanted_by,),
                 # what a program makes of a description is not known without it
@@ -154,8 +155,8 @@ class BuildPlanner:
     def add_candidate(self, candidate: Candidate, context: Context, wanted_by: str) -> BuildNode:
         """Plan the build of a variant that was solved just now, in no lock, and of all that it is built with."""
         sides = (
-            self._solved(candidate.build, context, wanted_by),
-            self._solved(candidate.host, context, wanted_by),
+            self._solved(candidate.build, context.of_build, wanted_by),
+            self._solved(candidate.host, context.of_host(candidate.variant), wanted_by),
         )
         return self._node(
             candidate.record.url,

@@ -24,7 +24,7 @@ from smelt.solve.matching import RattlerMatcher
 from smelt.solve.request import SolveRequest
 from smelt.solve.run_exports import RunExportsSource
 from smelt.source.model import RenderedVariant
-from smelt.types import CondaRecord, spec_name
+from smelt.types import NOARCH, CondaRecord, spec_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +127,13 @@ class SourceSolver:
             subdir=context.subdir,
             virtual_packages=context.virtual_packages,
             candidates=candidates,
-            # a package of a channel that is no longer asked for must not stay
-            locked=tuple(r for r in goal.locked if r.channel is None or r.channel in context.channels),
+            # a package of a channel or platform that is no longer asked for must not stay
+            locked=tuple(
+                record
+                for record in goal.locked
+                if (record.channel is None or record.channel in context.channels)
+                and record.subdir in (context.subdir, NOARCH)
+            ),
             channel_priority=context.channel_priority,
             strategy=context.strategy,
             exclude_newer=context.exclude_newer,
@@ -217,9 +222,9 @@ class SourceSolver:
         inner = replace(context, strategy="highest")
         try:
             locked_build, locked_host = self._locked.of(variant.name, variant.variant)
-            build = await self._side(variant.build_requirements, sources, inner, locked_build)
+            build = await self._side(variant.build_requirements, sources, inner.of_build, locked_build)
             wanted = (*variant.host_requirements, *exports_to_host(variant, build.records))
-            host = await self._side(wanted, sources, inner, locked_host)
+            host = await self._side(wanted, sources, inner.of_host(variant), locked_host)
         except SolveError as error:
             reason = "\n".join([error.message, *error.notes])
             return Infeasible(package=variant.name, variant=dict(variant.variant), reason=reason)
@@ -237,6 +242,7 @@ class SourceSolver:
             host=host,
             record=variant_record(variant, metadata, url),
             profile=variant.variant.get("smelt_profile"),
+            build_platform=context.build_subdir if variant.noarch is None else None,
         )
 
     async def _side(

@@ -13,7 +13,7 @@ from smelt.resolve.packages import LoadedPackage, PackageLoader
 from smelt.resolve.pins import SourcePins
 from smelt.resolve.unrecorded import Matches, difference, other_extras
 from smelt.source.model import FinalMetadata, RenderedVariant
-from smelt.types import CondaRecord
+from smelt.types import NOARCH, CondaRecord
 from smelt.workspace.model import Workspace
 
 
@@ -61,11 +61,15 @@ class LockedSources:
             return None
         context = self._context(pair)
         wanted = {key: str(value) for key, value in package.variants.items()}
-        for variant in self._loader.render(requirement, context):
-            if {key: str(value) for key, value in variant.variant.items()} == wanted:
-                loaded = self._loader.load(requirement)
-                return LockedVariant(locked=package, loaded=loaded, variant=variant, context=context)
-        return None
+        rendered = self._loader.render_anywhere(requirement, context)
+        fitting = [each for each in rendered if {key: str(value) for key, value in each[0].variant.items()} == wanted]
+        if not fitting:
+            return None
+        # a noarch package may be for the environment or for a build environment, and its recipe may tell the platforms
+        own = self._lock.sources.get(package.identifier)
+        same = [each for each in fitting if own is not None and each[0].metadata_digest == own.metadata_digest]
+        variant, where = (same or fitting)[0]
+        return LockedVariant(locked=package, loaded=self._loader.load(requirement), variant=variant, context=where)
 
     def must_find(self, pair: Pair, package: SourcePackage) -> LockedVariant:
         """Like ``find``; raises LockOutdatedError where there is none."""
@@ -109,7 +113,10 @@ class LockedSources:
                 digests[package.identifier] = today.variant.metadata_digest
                 records[package.identifier] = _record(today)
                 own = self._lock.sources.get(package.identifier)
-                if own is None:
+                elsewhere = self._built_elsewhere(today)
+                if elsewhere is not None:
+                    others[package.identifier] = elsewhere
+                elif own is None:
                     unrecorded[package.identifier] = today
                 elif (own.variant_constraints is None) != self._workspace.variant_constraints:
                     others[package.identifier] = "the setting `variant-constraints` is another one"
@@ -118,6 +125,23 @@ class LockedSources:
             for identifier, today in unrecorded.items()
         }
         return SourcesToday(digests=digests, records=records, differences=differences | others)
+
+    def _built_elsewhere(self, today: LockedVariant) -> str | None:
+        """That a package is locked to be built on another platform than the workspace says; None where it is not."""
+        own, context = self._lock.sources.get(today.locked.identifier), today.context
+        expected = context.build_subdir if today.variant.noarch is None else None
+        if own is not None and own.build_platform != expected:
+            return f"it is locked to be built on {own.build_platform or context.subdir}, not on {context.builds_on}"
+        for references, subdir in (
+            (today.locked.build_packages, context.builds_on),
+            (today.locked.host_packages, context.of_host(today.variant).subdir),
+        ):
+            for package in (self._lock.packages[each] for each in references):
+                if not isinstance(package, CondaRecord) or package.channel is None:
+                    continue
+                if package.subdir not in (subdir, NOARCH):
+                    return f"it is locked to be built with {package.name} for {package.subdir}, not for {subdir}"
+        return None
 
     def _other_extras(self, pair: Pair) -> dict[str, str | None]:
         """The source packages that the environment asks for and that have other extra groups than were locked."""
@@ -159,7 +183,7 @@ class LockedSources:
             if key in found:
                 continue
             found[key] = requirement
-            for variant in self._loader.render(requirement, self._context(pair)):
+            for variant, _ in self._loader.render_anywhere(requirement, self._context(pair)):
                 waiting += self._loader.requirements_of(requirement, variant)
         self._known[pair] = found
         return found

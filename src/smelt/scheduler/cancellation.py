@@ -56,3 +56,23 @@ class Cancellation:
         finally:
             with self._lock:
                 del self._actions[number]
+
+
+def interruptible(work: Callable[[], object], cancellation: Cancellation) -> None:
+    """Call ``work``; if cancelled, leave it behind in its thread (a download may hang) and raise Cancelled."""
+    ended = threading.Event()
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failure.append(error)
+        ended.set()
+
+    threading.Thread(target=run, name="smelt-wait", daemon=True).start()
+    with cancellation.calls(ended.set):
+        ended.wait()
+    cancellation.check()
+    if failure:
+        raise failure[0]

@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,7 +48,8 @@ class RecipeInput:
 class RecipeOutput:
     """One output for one variant. ``recipe`` is rattler-build's rendered recipe as plain data.
 
-    ``subpackages``: version and build string of the outputs that it pins. ``variant`` holds the used keys.
+    ``subpackages``: version and build string of the outputs that it pins. ``variant`` holds the used keys; ``staged``
+    those of them that the staging output uses which it inherits (None: it inherits none, or that cannot be told).
     """
 
     name: str
@@ -60,6 +61,7 @@ class RecipeOutput:
     recipe: dict[str, Any] = field(hash=False)
     subpackages: Mapping[str, tuple[str, str]] = field(hash=False)
     skip: bool
+    staged: tuple[str, ...] | None = None
 
 
 @cache
@@ -131,14 +133,44 @@ class _Renderer:
         skips = _add_skip(data)
         _add_use_keys(data, request.use_keys)
         if plain is not None and not skips and not request.use_keys:
-            return _distinct(self._outputs(plain))
+            return _distinct(self._with_staged(self._outputs(plain), data))
         changed = self.engine.Stage0Recipe.from_dict(data, recipe_dir=self.scratch, repodata_revision=self.revision)
         # Jinja functions look for files beside the recipe that was meant, not beside its copy.
         changed._recipe_path = request.path
         outputs = self._outputs(changed)
         if plain is not None:
             outputs = _with_scripts(outputs, self._outputs(plain))
-        return _distinct(outputs)
+        return _distinct(self._with_staged(outputs, data))
+
+    def _with_staged(self, outputs: list[RecipeOutput], data: dict[str, Any]) -> list[RecipeOutput]:
+        """What of their variants the staging outputs use, which rattler-build does not tell.
+
+        An output that inherits a staging output and has nothing of its own uses just that.
+        """
+        names = sorted({name for output in outputs if (name := _inherited(output)) is not None})
+        if not names:
+            return outputs
+        probes = {f"smelt-staged-{index}": name for index, name in enumerate(names)}
+        more = [{"package": {"name": probe}, "inherit": name} for probe, name in probes.items()]
+        try:
+            recipe = self.engine.Stage0Recipe.from_dict(
+                {**data, "outputs": [*data["outputs"], *more]},
+                recipe_dir=self.scratch,
+                repodata_revision=self.revision,
+            )
+            recipe._recipe_path = self.request.path
+            found = self._outputs(recipe)
+        except (self.engine.RattlerBuildError, self.engine.RecipeParseError):
+            # some recipes are another one as data: then all keys of an output count for what it inherits
+            return outputs
+        used: dict[str, set[str]] = {}
+        for each in found:
+            if each.name in probes:
+                used.setdefault(probes[each.name], set()).update(each.variant)
+        return [
+            output if name is None or name not in used else replace(output, staged=tuple(sorted(used[name])))
+            for output, name in ((output, _inherited(output)) for output in outputs)
+        ]
 
     def _outputs(self, recipe: Any) -> list[RecipeOutput]:
         config = self.engine.RenderConfig(platform=self.platform, repodata_revision=self.revision)
@@ -181,6 +213,13 @@ class _Renderer:
                 source = SourceText(path=str(path), text=path.read_text(encoding="utf-8", errors="replace"))
                 labels = [Label(place=Place(source=source, line=int(place[1]), column=int(place[2])))]
             raise SourceError(f"`{path}` cannot be read: {message}", code="variants", labels=labels) from error
+
+
+def _inherited(output: RecipeOutput) -> str | None:
+    """The staging output that ``output`` inherits."""
+    inherits = cast("dict[str, Any]", output.recipe.get("inherits_from") or {})
+    name = inherits.get("cache_name")
+    return name if isinstance(name, str) else None
 
 
 def _key(name: str) -> str:

@@ -90,7 +90,7 @@ class Staging:
 
     ``build`` and ``host``: its requirements; ``own_build`` and ``own_host``: those of the inheriting output alone.
     ``inherits_exports``: whether run-exports of its dependencies reach the inheriting output, but for what
-    it ignores itself (by name, from packages).
+    it ignores itself (by name, from packages). ``variant``: what of the inheriting output's variant it uses.
     """
 
     name: str
@@ -101,6 +101,7 @@ class Staging:
     ignored_by_name: tuple[str, ...] = ()
     ignored_from: tuple[str, ...] = ()
     inherits_exports: bool = True
+    variant: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

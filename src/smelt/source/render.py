@@ -213,6 +213,7 @@ def _variant(
             ignored_by_name=tuple(name.lower() for name in cast("list[str]", filtered.get("by_name") or [])),
             ignored_from=tuple(name.lower() for name in cast("list[str]", filtered.get("from_package") or [])),
             inherits_exports=_table(rendered, "inherits_from").get("inherit_run_exports") is not False,
+            variant={key: value for key, value in variant.items() if output.staged is None or key in output.staged},
         )
         build, host = _united(build, staging.build), _united(host, staging.host)
     return RenderedVariant(

@@ -11,7 +11,7 @@ from smelt.fs import smelt_cache, write_text
 from smelt.source.engine import RecipeInput, RecipeOutput, engine_version, render_recipe
 from smelt.types import digest_json
 
-_SCHEMA = 1
+_SCHEMA = 2
 _READS_MORE = re.compile(r"\b(load_from_file|include|file_name)\s*\(|\b(git|env)\.")
 """Jinja functions that read other files, repositories or the environment."""
 _KINDS = {"name": str, "version": str, "build": str, "build_number": int, "variant": dict, "recipe": dict}
@@ -59,6 +59,7 @@ def cached_outputs(engine: RecipeInput, digest: str | None) -> tuple[RecipeOutpu
             "recipe": output.recipe,
             "subpackages": {name: list(found) for name, found in output.subpackages.items()},
             "skip": output.skip,
+            "staged": None if output.staged is None else list(output.staged),
         }
         for output in outputs
     ]
@@ -76,6 +77,7 @@ def _read(path: Path) -> tuple[RecipeOutput, ...] | None:
             if not all(isinstance(item[key], kind) for key, kind in _KINDS.items()):
                 return None
             item["subpackages"] = {name: (found[0], found[1]) for name, found in item["subpackages"].items()}
+            item["staged"] = None if item["staged"] is None else tuple(item["staged"])
         return tuple(RecipeOutput(**item) for item in data)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None

@@ -93,6 +93,7 @@ class Assembly:
         checks.check_unused(environments)
         package = self._package(properties, builds)
         checks.check_files()
+        checks.check_build_platforms()
         problems.raise_errors()
         variants, zip_keys = self._variants(plan, tables)
         composer = Composer(
@@ -138,6 +139,9 @@ class Assembly:
             requires_pixi=workspace.requires_pixi,
             conda_pypi_map=workspace.conda_pypi_map,
             s3_options=workspace.s3_options,
+            build_platforms={
+                target: builder for target, builder in self.manifest.smelt.build_platforms.items() if target != builder
+            },
         )
 
     def _pool(self, resolver: Resolver) -> Mapping[str, CondaSpec]:

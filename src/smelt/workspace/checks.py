@@ -12,7 +12,7 @@ from smelt.manifest.platform import selects
 from smelt.manifest.reading import Problems
 from smelt.manifest.workspace import TomlWorkspace
 from smelt.text import closest
-from smelt.types import KNOWN_PLATFORMS
+from smelt.types import KNOWN_PLATFORMS, NOARCH
 from smelt.workspace.model import Environment, Profile
 from smelt.workspace.platform import combine_requirements
 from smelt.workspace.pypi import options_conflict
@@ -152,6 +152,22 @@ class Checks:
                     self.problems.key(feature.path),
                     help="add it to an environment, or remove it",
                 )
+
+    def check_build_platforms(self) -> None:
+        """What is built on which platform: both must be conda platforms."""
+        problems, smelt = self.problems, self.manifest.smelt
+        platforms = [each for each in KNOWN_PLATFORMS if each != NOARCH]
+        for target, builder in smelt.build_platforms.items():
+            at = (*smelt.build_platforms_path, target)
+            for name, place in ((target, problems.key(at)), (builder, problems.value(at))):
+                if name not in platforms:
+                    guess = closest(name, platforms)
+                    problems.error(
+                        "value",
+                        f"`{name}` is no platform",
+                        place,
+                        help=f"did you mean `{guess}`?" if guess else "write a conda platform, such as `linux-64`",
+                    )
 
     def check_files(self) -> None:
         """Warn of files that are not there; a variant file that is not there is an error."""

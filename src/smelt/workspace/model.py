@@ -178,7 +178,8 @@ class Workspace:
     first and those on demand last; ``effective[(environment, platform name)]`` exists for every environment and
     every platform that it supports; ``package`` is the package that the same manifest defines, if any. ``warnings`` are
     ``smelt.manifest.reading.ManifestWarning``s: texts with ``labels`` and ``help``. ``properties``: what packages
-    inherit. ``channels``: the workspace's own, resolved. ``conda_pypi_map`` as ``TomlWorkspace`` has it. ``state`` and
+    inherit. ``build_platforms``: conda platform → the one that packages for it are built on, where that is another
+    one. ``channels``: the workspace's own, resolved. ``conda_pypi_map`` as ``TomlWorkspace`` has it. ``state`` and
     ``lock_file``: a script's.
     """
 
@@ -205,6 +206,7 @@ class Workspace:
     requires_pixi: str | None = None
     conda_pypi_map: Literal[False] | Mapping[str, object] | None = field(default=None, hash=False)
     s3_options: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    build_platforms: Mapping[str, str] = field(default_factory=lambda: _NO_STRINGS, hash=False)
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -167,6 +167,7 @@ _KEYS: dict[str, str] = {
     "track-features": "Features that the package tracks.",
     "upper-bound": "The upper bound of a pin, such as x.",
     "url": "The address of an archive.",
+    "build-platform": "On which platform packages for another one are built.",
     "compiler-cache": "A compiler cache that builds use where a machine has it: `ccache` or `sccache`.",
     "variant-constraints": "Whether a variant constrains what it was built against.",
     "version": "A version, or what versions are accepted.",

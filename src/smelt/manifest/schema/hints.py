@@ -12,7 +12,7 @@ from smelt.manifest.location import url_problem
 from smelt.manifest.platform import FAMILIES, platform_name_problem
 from smelt.manifest.task import environment_name_problem
 from smelt.manifest.version import exclude_newer_problem, version_problem, version_spec_problem
-from smelt.types import KNOWN_PLATFORMS
+from smelt.types import KNOWN_PLATFORMS, NOARCH
 
 Pattern = tuple[str, ...]
 Schema = dict[str, object]
@@ -76,6 +76,7 @@ NAMES: dict[str, Schema] = {
 REFINED: dict[Pattern, Schema] = {
     ("workspace", "platforms", "[]"): {"enum": _SUBDIRS},
     ("platforms", "[]", "platform"): {"enum": _SUBDIRS},
+    ("build-platform", "*"): {"enum": [each for each in _SUBDIRS if each != NOARCH]},
     ("feature", "*", "platforms", "[]"): {
         "anyOf": [{"enum": _SUBDIRS}, {"pattern": "^[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?$"}]
     },
