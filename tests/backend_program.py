@@ -221,9 +221,18 @@ def build(params: dict) -> dict:
 
 def text(spec: dict) -> str:
     assert isinstance(spec, dict), "version 5 of the protocol sends objects"
+    if spec.get("condition"):
+        return f'{spec["name"]}[version="{spec.get("version", "*")}", when="{condition(spec["condition"])}"]'
     return " ".join(
         [spec["name"], *([spec["version"]] if "version" in spec else []), *([spec["build"]] if "build" in spec else [])]
     )
+
+
+def condition(data: dict) -> str:
+    [(tag, inner)] = data.items()
+    if tag == "MatchSpec":
+        return text(inner)
+    return f" {tag.lower()} ".join(f"({condition(each)})" if "Or" in each else condition(each) for each in inner)
 
 
 def write(path: Path, name: str, prefix: Path, files: list[Path], index: dict, exports: dict) -> None:

@@ -150,7 +150,8 @@ def build_publication(
             f"{foreign.label} is for {foreign.subdir}, and this machine ({here}) cannot build for another platform yet",
             help="publish it on a machine of that platform; what is `noarch` can be published from any, for its own",
         )
-    options = for_workspace(options or BuildOptions(), workspace)
+    # no environment needs what is published
+    options = replace(for_workspace(options or BuildOptions(), workspace), kept=None)
     artifacts = run_builds(plan.publication.plan, options, workspace.reporters)
     found: dict[str, Artifact] = {}
     for key in plan.publication.keys:

@@ -133,7 +133,7 @@ class BuildProgress:
         """It was in the store."""
         self._board.end(node.key)
         if artifact.fetched:
-            self._board.say(f"{self._board.mark('✔', 'green')} {node.label} is from the shared store {artifact.origin}")
+            self._board.say(f"{self._board.mark('✔', 'green')} {node.label} is from {artifact.origin}")
         else:
             self._board.terminal.detail(f"{node.label} is in the store")
 

@@ -22,7 +22,11 @@ _VARIABLES = (
 """Variable, key, and the value that it stands for when it is on."""
 
 _TEXTS = (("SMELT_SHARED_STORE", "shared-store"), ("SMELT_COMPILER_CACHE", "compiler-cache"))
-_SWITCHES = (("SMELT_SHARED_STORE_WRITES", "shared-store-writes"), ("SMELT_SANDBOX", "sandbox"))
+_SWITCHES = (
+    ("SMELT_SHARED_STORE_WRITES", "shared-store-writes"),
+    ("SMELT_SANDBOX", "sandbox"),
+    ("SMELT_KEEP_BUILDS", "keep-builds"),
+)
 """Variable, and the key of ``tool.smelt`` that it stands for."""
 
 
@@ -127,6 +131,11 @@ class Settings:
     def sandbox(self) -> bool:
         """Whether builds reach no network and do not see the home folder."""
         return self.get("tool", "smelt", "sandbox") is True
+
+    @property
+    def keeps_builds(self) -> bool:
+        """Whether a workspace keeps in ``.pixi`` what its environments are built of."""
+        return self.get("tool", "smelt", "keep-builds") is not False
 
     @property
     def pypi_index_url(self) -> str | None:

@@ -20,6 +20,7 @@ from smelt.source.backends.registry import NATIVE, plugin_file
 from smelt.source.fetch import checkout, pin
 from smelt.source.model import Checkout, ForeignContext, RenderedVariant, RenderRequest
 from smelt.source.protocol.tool import BackendTools, override_of
+from smelt.source.protocol.trace import FOLDER as TRACES
 from smelt.types import SourceLocation
 from smelt.workspace.discovery import manifest_in
 from smelt.workspace.load import load_package, load_workspace
@@ -147,6 +148,7 @@ class PackageLoader:
             channels=self.workspace.channels,
             locked=self._backends.get((requirement.name, loaded.location, loaded.package.backend.name)),
             exclude_newer=context.exclude_newer,
+            traces=self.workspace.state_folder / TRACES,
         )
 
     def requirements_of(

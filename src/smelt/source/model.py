@@ -39,13 +39,15 @@ class ForeignContext:
     """What packages need whose backend is a program of its own.
 
     ``channels``: where backends come from if the package does not say. ``locked``: version and build of the backend
-    that the package is locked with. ``exclude_newer``: as for solves.
+    that the package is locked with. ``exclude_newer``: as for solves. ``traces``: the folder for what is said to
+    backends and by them (see ``smelt.source.protocol.trace``).
     """
 
     tools: BackendTools
     channels: tuple[str, ...] = ()
     locked: str | None = None
     exclude_newer: str | None = None
+    traces: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

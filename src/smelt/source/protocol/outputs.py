@@ -29,6 +29,7 @@ from smelt.source.protocol.model import (
     text_of,
 )
 from smelt.source.protocol.tool import API_VERSION, BackendTool, ToolRequest, override_of
+from smelt.source.protocol.trace import Trace, deliver, trace_folder
 from smelt.source.tree import export_tree, tree_digest
 from smelt.source.variants import merge_variants
 from smelt.types import NOARCH, SourceLocation, digest_json
@@ -58,10 +59,10 @@ def render_foreign(request: RenderRequest) -> tuple[RenderedVariant, ...]:
             help="leave the package out with `packages` of the profile",
         )
     try:
+        initial = _initial(request)
         tool = request.foreign.tools(tool_request(request, request.foreign))
     except SourceError as error:
         raise _placed(error, request) from error
-    initial = _initial(request)
     call = {
         "channels": list(request.channels),
         "hostPlatform": request.subdir,
@@ -173,11 +174,18 @@ def _ask(
             )
             files.append(str(variants))
         environment = plain_environment(tool, os.environ, folder / "home")
-        with BackendProcess(tool, folder=copy, environment=environment) as process:
-            process.negotiate()
-            process.call(INITIALIZE, initialize_params(initial, copy, folder / "cache", folder / "scratch"))
-            place = {"variantFiles": files, "workDirectory": str(folder / "work")}
-            answer = process.call(OUTPUTS, {**call, **place})
+        trace = Trace(folder / "debug")
+        try:
+            with BackendProcess(tool, folder=copy, environment=environment, trace=trace) as process:
+                process.negotiate()
+                process.call(INITIALIZE, initialize_params(initial, copy, folder / "cache", folder / "scratch"))
+                place = {"variantFiles": files, "workDirectory": str(folder / "work")}
+                answer = process.call(OUTPUTS, {**call, **place})
+        finally:
+            if request.foreign is not None and request.foreign.traces is not None:
+                profile = request.profile.name if request.profile is not None else None
+                identity = ["outputs", request.subdir, request.build_subdir, profile]
+                deliver(folder / "debug", trace_folder(request.foreign.traces, _label(request), identity))
         # paths into the copy mean the package's folder
         text = json.dumps(answer, ensure_ascii=False).replace(json.dumps(str(copy))[1:-1], _COPY)
     if not tool.override:
