@@ -103,6 +103,13 @@ KEYS: tuple[Key, ...] = (
     _key("tool.smelt.compiler-cache", "string", "`ccache`, `sccache`, a path, or `none` (smelt's own)"),
     _key("tool.smelt.sandbox", "boolean", "builds reach no network and no home folder (smelt's own)"),
     _key("tool.smelt.keep-builds", "boolean", "keep in `.pixi` what environments are built of (smelt's own)"),
+    _key(
+        "tool.smelt.trusted-backend-channels",
+        "string",
+        "channels whose programs may be run for packages from elsewhere (smelt's own)",
+        array=True,
+        extends=True,
+    ),
     _key("build.package-format", "string", "format and compression of built packages"),
     _key("tool-platform", "platform", "the platform of build backends"),
     _key("cache.root", "path", "the cache folder", absolute=True),

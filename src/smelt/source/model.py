@@ -40,7 +40,8 @@ class ForeignContext:
 
     ``channels``: where backends come from if the package does not say. ``locked``: version and build of the backend
     that the package is locked with. ``exclude_newer``: as for solves. ``traces``: the folder for what is said to
-    backends and by them (see ``smelt.source.protocol.trace``).
+    backends and by them (see ``smelt.source.protocol.trace``). ``trusted``: the channels that the workspace uses, where
+    the package is from elsewhere, ``origin``, and new; None where nobody has to be asked.
     """
 
     tools: BackendTools
@@ -48,6 +49,8 @@ class ForeignContext:
     locked: str | None = None
     exclude_newer: str | None = None
     traces: Path | None = None
+    trusted: frozenset[str] | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

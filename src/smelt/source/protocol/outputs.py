@@ -101,6 +101,8 @@ def tool_request(request: RenderRequest, foreign: ForeignContext) -> ToolRequest
     """The backend that a package asks for, and with what. Raises UsageError (a bad override)."""
     backend = request.package.backend
     specs = [(backend.name, backend.spec), *backend.additional_dependencies.items()]
+    known = foreign.trusted
+    untrusted = () if known is None else tuple(channel for channel in backend.channels if channel not in known)
     return ToolRequest(
         name=backend.name,
         specs=tuple(spec.matchspec(name) for name, spec in specs),
@@ -108,6 +110,9 @@ def tool_request(request: RenderRequest, foreign: ForeignContext) -> ToolRequest
         locked=foreign.locked,
         exclude_newer=foreign.exclude_newer,
         command=override_of(backend.name),
+        untrusted=untrusted,
+        package=_label(request) if untrusted else "",
+        origin=foreign.origin if untrusted else "",
     )
 
 
