@@ -116,7 +116,8 @@ def outputs(params: dict) -> dict:
         variant["target_platform"] = subdir
         digest = hashlib.sha1(json.dumps(variant, sort_keys=True).encode()).hexdigest()[:7]
         number = model.get("buildNumber") or 0
-        build_string = f"{model.get('buildStringPrefix') or ''}h{digest}_{number}"
+        prefix = model.get("buildStringPrefix") if fault != "no-prefix" else None
+        build_string = f"{prefix + '_' if prefix else ''}h{digest}_{number}"
         fixed = dict(zip(used, values, strict=True))
         for name in (model["name"], *configuration.get("outputs", ())):
             found.append(
@@ -171,7 +172,12 @@ def build(params: dict) -> dict:
         "PATH": os.pathsep.join([f"{tools}/bin", f"{host}/bin", os.environ["PATH"]]),
         **{f"VARIANT_{key}": str(value) for key, value in output["variant"].items()},
     }
-    script = "\n".join(configuration.get("script", ["true"]))
+    activate = (
+        ""
+        if fault == "lazy"
+        else 'for each in "$BUILD_PREFIX"/etc/conda/activate.d/*.sh; do [ ! -f "$each" ] || . "$each"; done'
+    )
+    script = "\n".join([activate, *configuration.get("script", ["true"])])
     done = subprocess.run(
         ["/bin/sh", "-ec", script], cwd=source, env=environment, stdout=sys.stderr, stdin=subprocess.DEVNULL
     )

@@ -24,7 +24,7 @@ from smelt.source.protocol.outputs import initialize_params, write_manifest
 from smelt.source.protocol.specs import match_spec
 from smelt.source.protocol.tool import BackendTool
 from smelt.source.protocol.trace import Trace
-from smelt.types import CondaRecord
+from smelt.types import CondaRecord, platform_family
 
 _PACKAGES = "pkgs"
 
@@ -39,6 +39,7 @@ def foreign_request(
         "initial": dict(foreign.initial),
         "output": dict(foreign.output),
         "channels": list(foreign.channels),
+        "activation": list(foreign.activation),
     }
 
 
@@ -98,6 +99,7 @@ def build_by_backend(spec: JobSpec, placement: Placement, source: Path, line: Ca
     build, host = build_prefix(output, spec.name), host_prefix(output, spec.name)
     for key, prefix in (("build", build), ("host", host)):
         _install(request[key]["records"], prefix, spec.build_subdir, placement.package_cache)
+    mark = _activate(request["activation"], build, output / "activated", spec.build_subdir)
     write_manifest(source)
     work = build.parent
     folders = {name: output / name for name in ("cache", "scratch", "packages")}
@@ -109,7 +111,29 @@ def build_by_backend(spec: JobSpec, placement: Placement, source: Path, line: Ca
         initial = cast("Mapping[str, object]", request["initial"])
         process.call(INITIALIZE, initialize_params(initial, source, folders["cache"], folders["scratch"]))
         result = process.call(BUILD, params)
+    if mark is not None and not mark.exists():
+        raise BuildError(
+            f"the backend `{tool.name}` did not build {spec.name} with the profile: it does not activate the build "
+            "environment, which is how the profile's variables get into a build",
+            code="backend-output",
+            help="leave the package out with `packages` of the profile",
+        )
     return _package(result, spec, tool, folders["packages"])
+
+
+def _activate(lines: Sequence[str], prefix: Path, mark: Path, build_subdir: str) -> Path | None:
+    """Have activating the environment ``prefix`` end with ``lines``, and leave ``mark``; None without lines.
+
+    The build environment is activated last, its scripts in the order of their names: the toolchain has spoken then.
+    """
+    if not lines:
+        return None
+    windows = platform_family(build_subdir) == "win"
+    script = prefix / "etc" / "conda" / "activate.d" / f"~~smelt-profile.{'bat' if windows else 'sh'}"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    last = f'type nul > "{mark}"' if windows else f': > "{mark}"'
+    script.write_text("\n".join([*lines, last, ""]), encoding="utf-8", newline="\r\n" if windows else "\n")
+    return mark
 
 
 def build_params(request: Mapping[str, Any], name: str, build_subdir: str, output: Path) -> dict[str, object]:

@@ -58,13 +58,15 @@ class ForeignBuild:
     """How a variant is built by the program ``tool``.
 
     ``initial``: parameters of ``initialize`` without folders; ``output``: the output that ``conda/build_v1`` is asked
-    for; ``channels``: the environment's.
+    for; ``channels``: the environment's. ``activation``: lines of a shell script that are in force in the build, after
+    the build environment is activated.
     """
 
     tool: BackendTool
     initial: Mapping[str, object] = field(hash=False)
     output: Mapping[str, object] = field(hash=False)
     channels: tuple[str, ...] = ()
+    activation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
