@@ -116,7 +116,8 @@ def outputs(params: dict) -> dict:
         variant["target_platform"] = subdir
         digest = hashlib.sha1(json.dumps(variant, sort_keys=True).encode()).hexdigest()[:7]
         number = model.get("buildNumber") or 0
-        build_string = f"{model.get('buildStringPrefix') or ''}h{digest}_{number}"
+        prefix = model.get("buildStringPrefix") if fault != "no-prefix" else None
+        build_string = f"{prefix + '_' if prefix else ''}h{digest}_{number}"
         fixed = dict(zip(used, values, strict=True))
         for name in (model["name"], *configuration.get("outputs", ())):
             found.append(
@@ -171,7 +172,12 @@ def build(params: dict) -> dict:
         "PATH": os.pathsep.join([f"{tools}/bin", f"{host}/bin", os.environ["PATH"]]),
         **{f"VARIANT_{key}": str(value) for key, value in output["variant"].items()},
     }
-    script = "\n".join(configuration.get("script", ["true"]))
+    activate = (
+        ""
+        if fault == "lazy"
+        else 'for each in "$BUILD_PREFIX"/etc/conda/activate.d/*.sh; do [ ! -f "$each" ] || . "$each"; done'
+    )
+    script = "\n".join([activate, *configuration.get("script", ["true"])])
     done = subprocess.run(
         ["/bin/sh", "-ec", script], cwd=source, env=environment, stdout=sys.stderr, stdin=subprocess.DEVNULL
     )
@@ -221,9 +227,18 @@ def build(params: dict) -> dict:
 
 def text(spec: dict) -> str:
     assert isinstance(spec, dict), "version 5 of the protocol sends objects"
+    if spec.get("condition"):
+        return f'{spec["name"]}[version="{spec.get("version", "*")}", when="{condition(spec["condition"])}"]'
     return " ".join(
         [spec["name"], *([spec["version"]] if "version" in spec else []), *([spec["build"]] if "build" in spec else [])]
     )
+
+
+def condition(data: dict) -> str:
+    [(tag, inner)] = data.items()
+    if tag == "MatchSpec":
+        return text(inner)
+    return f" {tag.lower()} ".join(f"({condition(each)})" if "Or" in each else condition(each) for each in inner)
 
 
 def write(path: Path, name: str, prefix: Path, files: list[Path], index: dict, exports: dict) -> None:

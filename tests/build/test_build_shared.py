@@ -55,7 +55,7 @@ def test_what_one_machine_builds_another_takes(objects: Objects, tmp_path: Path)
     _, built = make(tmp_path / "first", one, objects)
     assert built.built and not built.fetched
     recorder, taken = make(tmp_path / "second", one, objects)
-    assert (taken.built, taken.fetched, taken.origin) == (False, True, "the-store")
+    assert (taken.built, taken.fetched, taken.origin) == (False, True, "the shared store the-store")
     assert recorder.events == [("cached", "hello")] and not recorder.warnings
     assert taken.record.sha256 == built.record.sha256 == sha256_file(taken.path)
     log = taken.log.read_text().splitlines()
@@ -63,7 +63,7 @@ def test_what_one_machine_builds_another_takes(objects: Objects, tmp_path: Path)
     assert "\n".join(log[1:]) in built.log.read_text()
     # from then on it is in the own store, which remembers where it is from
     _, again = make(tmp_path / "second", one, FolderObjects(tmp_path / "nowhere"))
-    assert (again.fetched, again.origin) == (False, "the-store")
+    assert (again.fetched, again.origin) == (False, "the shared store the-store")
     assert not partial(tmp_path)
 
 
@@ -265,7 +265,9 @@ def test_the_command(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     manifest(root, [channel.url], '[dependencies]\nbase = { path = "base" }\ntop = { path = "top" }\n')
 
     def run(machine: str, *arguments: str, **variables: str) -> str:
-        done = smelt(root, *arguments, env={"PIXI_CACHE_DIR": str(tmp_path / machine), **variables})
+        done = smelt(
+            root, *arguments, env={"PIXI_CACHE_DIR": str(tmp_path / machine), "SMELT_KEEP_BUILDS": "0", **variables}
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from smelt.api.trust import BackendTrust
 from smelt.config.network import Network
 from smelt.errors import SolveError, SourceError
 from smelt.fs import hold, smelt_cache, write_text
@@ -38,9 +39,10 @@ Result = TypeVar("Result")
 class BackendEnvironments:
     """Makes the environments of backends (``smelt.source.protocol.tool.BackendTools``)."""
 
-    def __init__(self, network: Network, reporters: Reporters) -> None:
+    def __init__(self, network: Network, reporters: Reporters, trust: BackendTrust) -> None:
         self._network = network
         self._reporters = reporters
+        self._trust = trust
         self._busy = threading.Lock()
         self._known: dict[ToolRequest, BackendTool] = {}
         self._told: set[str] = set()
@@ -48,12 +50,15 @@ class BackendEnvironments:
     def __call__(self, request: ToolRequest) -> BackendTool:
         """The backend, installed first where it is not there.
 
-        Raises SourceError: ``backend-unsolvable`` (no such backend, or none that speaks our version of the protocol),
-        ``backend-missing`` (no executable), ``backend-api-version``; ChannelError, InstallError.
+        Raises SourceError: ``backend-untrusted`` (nobody here has chosen it), ``backend-unsolvable`` (no such backend,
+        or none that speaks our version of the protocol), ``backend-missing`` (no executable), ``backend-api-version``;
+        ChannelError, InstallError.
         """
         with self._busy:
             found = self._known.get(request)
             if found is None:
+                if request.command is None:
+                    self._trust.require(request)
                 found = self._overridden(request) if request.command is not None else self._isolated(request)
                 self._known[request] = found
             return found

@@ -17,6 +17,7 @@ from smelt.build.compiler_cache import CompilerCache, find_compiler_cache
 from smelt.build.environment import home_folder
 from smelt.build.execute import build_all
 from smelt.build.failure import platform_error
+from smelt.build.kept import KeptBuilds
 from smelt.build.key import explain
 from smelt.build.model import Artifact, BuildNode
 from smelt.build.roots import remember_use
@@ -32,10 +33,23 @@ from smelt.fs import cache_root, hold, remove_tree, smelt_cache
 from smelt.install.packages import provide
 from smelt.resolve.plan import BuildPlan
 from smelt.source.download import fetch
+from smelt.source.protocol.trace import FOLDER as TRACES
 from smelt.types import CondaRecord
 
 if TYPE_CHECKING:
     from smelt.api.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """Where a workspace keeps what its environments are built of (see ``smelt.build.kept``).
+
+    ``environments``: all that there are. ``reads``: whether builds are taken from there.
+    """
+
+    folder: Path
+    environments: frozenset[str]
+    reads: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +64,8 @@ class BuildOptions:
     ``network``: how channels are reached. ``work_root``: the folder to build in (default: in smelt's cache).
     ``sandbox``: builds reach no network and do not see the home folder. ``compiler_cache``: ``ccache``, ``sccache`` or
     a path. ``shared_store``: where what was built elsewhere is taken from, and, with ``shared_store_writes``, what is
-    built here is put (a folder or ``s3://`` address).
+    built here is put (a folder or ``s3://`` address). ``kept``: where the workspace keeps what it is built of.
+    ``traces``: the folder for what is said to backends and by them.
     """
 
     packages: Collection[str] | None = None
@@ -67,6 +82,8 @@ class BuildOptions:
     compiler_cache: str | None = None
     shared_store: str | None = None
     shared_store_writes: bool = True
+    kept: Keeping | None = None
+    traces: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,15 +106,22 @@ def store(warn: Callable[[str], None] | None = None) -> Store:
 
 def for_workspace(options: BuildOptions, workspace: Workspace) -> BuildOptions:
     """``options`` with what the settings and the manifest of ``workspace`` say of builds, where they say nothing."""
-    settings = workspace.settings
-    cache = options.compiler_cache or settings.compiler_cache or workspace.model.compiler_cache
+    settings, model = workspace.settings, workspace.model
+    sandbox = options.sandbox or settings.sandbox
+    # a sandbox keeps apart what a workspace brings with it: that must not get into the store of the machine unbuilt
+    keeping = Keeping(
+        folder=model.state_folder / "smelt" / "builds", environments=frozenset(model.environments), reads=not sandbox
+    )
+    cache = options.compiler_cache or settings.compiler_cache or model.compiler_cache
     return replace(
         options,
         network=workspace.network,
-        sandbox=options.sandbox or settings.sandbox,
+        sandbox=sandbox,
         compiler_cache=cache,
         shared_store=options.shared_store or settings.shared_store,
         shared_store_writes=options.shared_store_writes and settings.shared_store_writes,
+        traces=model.state_folder / TRACES,
+        kept=keeping if model.state is None and settings.keeps_builds else None,
     )
 
 
@@ -128,13 +152,14 @@ def run_builds(
         return {}
     artifacts = store(reporters.build.warning)
     rebuild = frozenset(options.rebuild)
-    _require_runnable(nodes, artifacts, options, rebuild)
+    kept = kept_builds(options, reporters)
+    _require_runnable(nodes, artifacts, kept, options, rebuild)
     if options.clean:
         rebuild = frozenset(node.variant.name for node in nodes)
         for node in nodes:
             artifacts.forget(node.key, node.label, reporters.build.warning)
             forget_tree(node, trees_folder())
-    return _build(
+    made = _build(
         nodes,
         artifacts,
         options.work_root or work_folder(),
@@ -143,11 +168,38 @@ def run_builds(
         rebuild=rebuild,
         shared=_shared(options, reporters.build.warning),
         trees=trees,
+        kept=kept,
     )
+    if options.workspace is not None:
+        settle(plan, options, reporters)
+    return made
+
+
+def kept_builds(options: BuildOptions, reporters: Reporters) -> KeptBuilds | None:
+    """What the workspace keeps, if it does."""
+    if options.kept is None:
+        return None
+    return KeptBuilds(options.kept.folder, reads=options.kept.reads, warn=reporters.build.warning)
+
+
+def settle(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> None:
+    """Let the workspace keep what its environments need by now, and nothing else."""
+    kept = kept_builds(options, reporters)
+    if kept is not None and options.kept is not None:
+        users = {
+            f"{name}/{subdir}": keys
+            for subdir in dict.fromkeys(node.subdir for node in plan.nodes)
+            for name, keys in _users([node for node in plan.nodes if node.subdir == subdir]).items()
+        }
+        kept.settle(users, options.kept.environments)
 
 
 def _require_runnable(
-    nodes: Sequence[BuildNode], artifacts: Store, options: BuildOptions, rebuild: Collection[str]
+    nodes: Sequence[BuildNode],
+    artifacts: Store,
+    kept: KeptBuilds | None,
+    options: BuildOptions,
+    rebuild: Collection[str],
 ) -> None:
     """Raise BuildError (``build-platform``) for what would have to be built on another platform, before anything is."""
     if options.shared_store:  # it may have it
@@ -157,6 +209,7 @@ def _require_runnable(
         for node in nodes
         if not builds_here(node)
         and (options.clean or node.variant.name in rebuild or artifacts.lookup(node.key, tell=False) is None)
+        and not (kept is not None and kept.may_have(node))
     ]
     if foreign:
         raise platform_error(foreign)
@@ -211,6 +264,7 @@ def _build(
     repacks: bool = True,
     shared: SharedStore | None = None,
     trees: Trees | None = None,
+    kept: KeptBuilds | None = None,
 ) -> Mapping[str, Artifact]:
     return build_all(
         nodes,
@@ -227,6 +281,8 @@ def _build(
         fetch_source=lambda url, sha256, md5: fetch(url, sha256, md5, options.network)[0],
         shared=shared,
         trees=trees,
+        kept=kept,
+        traces=options.traces,
     )
 
 
@@ -255,7 +311,7 @@ def verify_builds(
     try:
         with hold(folder / "lock", "verifying builds"):
             # objects from a compiler cache would hide what compiling again gives
-            fresh = replace(options, log_dir=None, compiler_cache="none")
+            fresh = replace(options, log_dir=None, compiler_cache="none", traces=None)
             again = _build(nodes, Store(folder / "s"), folder / "w", fresh, reporters, repacks=False)
             return tuple(
                 Verification(label=node.label, differences=differences(artifacts[node.key].path, again[node.key].path))

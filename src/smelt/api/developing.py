@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from smelt.api.building import BuildOptions, needed_by, remember, run_builds, store, trees_folder, work_folder
+from smelt.api.building import BuildOptions, needed_by, remember, run_builds, settle, store, trees_folder, work_folder
 from smelt.api.reporter import Reporters
 from smelt.build.editable import derive, find, is_editable
 from smelt.build.model import Artifact, BuildNode
@@ -56,6 +56,7 @@ def builds_to_work_with(
             result[key] = derive(artifacts, node, result[key])
     if options.workspace is not None:
         remember(plan, options.workspace, result)
+        settle(plan, options, reporters)
     return result
 
 

@@ -146,7 +146,8 @@ def build_publication(
 
     Raises BuildError, also for what is to be built on a platform that this machine does not run.
     """
-    options = for_workspace(options or BuildOptions(), workspace)
+    # no environment needs what is published
+    options = replace(for_workspace(options or BuildOptions(), workspace), kept=None)
     artifacts = run_builds(plan.publication.plan, options, workspace.reporters)
     found: dict[str, Artifact] = {}
     for key in plan.publication.keys:

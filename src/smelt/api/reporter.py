@@ -5,6 +5,7 @@ An unchanged workspace has nothing to tell: the rooms' own reporters are importe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,12 @@ def _silent_install() -> InstallReporter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporters:
-    """Who hears of solves, of builds, and of downloads and links; by default nobody."""
+    """Who hears of solves, of builds, and of downloads and links; by default nobody.
+
+    ``ask`` puts a question to the user and gives whether it was answered with yes; None: there is nobody to ask.
+    """
 
     resolve: ResolveReporter = field(default_factory=_silent_resolve)
     build: BuildReporter = field(default_factory=_silent_build)
     install: InstallReporter = field(default_factory=_silent_install)
+    ask: Callable[[str], bool] | None = None

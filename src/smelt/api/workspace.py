@@ -132,9 +132,12 @@ class Workspace:
     def tools(self) -> BackendTools:
         """Provides backends that are programs of their own."""
         from smelt.api.backends import BackendEnvironments
+        from smelt.api.trust import BackendTrust
 
         if self._tools is None:
-            self._tools = BackendEnvironments(self.network, self.reporters)
+            root = self.model.root if self.model.state is None else None
+            trust = BackendTrust(self.settings, root, self.reporters.ask)
+            self._tools = BackendEnvironments(self.network, self.reporters, trust)
         return self._tools
 
     def read_lock(self) -> Lock | None:

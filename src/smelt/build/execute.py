@@ -17,6 +17,7 @@ from smelt.build.environment import padded_length
 from smelt.build.failure import build_error, platform_error
 from smelt.build.freeze import freeze, freeze_staging
 from smelt.build.job import JobSpec, Placement
+from smelt.build.kept import KeptBuilds
 from smelt.build.model import Artifact, BuildNode
 from smelt.build.repack import description_job, with_files_of
 from smelt.build.reporter import BuildReporter, SerialReporter
@@ -25,6 +26,7 @@ from smelt.build.shared import SharedPackage, SharedStore
 from smelt.build.staging import StagingOutputs
 from smelt.build.store import Store, log_name
 from smelt.build.surroundings import FetchSource, Surroundings, builds_here, with_local_sources
+from smelt.build.trace import trace_build
 from smelt.build.tree import Trees, tree_key
 from smelt.build.unpacked import unpacked_exports
 from smelt.build.work_folder import explained, lock_of, output_folder_of, work_name
@@ -55,6 +57,8 @@ def build_all(
     fetch_source: FetchSource | None = None,
     shared: SharedStore | None = None,
     trees: Trees | None = None,
+    kept: KeptBuilds | None = None,
+    traces: Path | None = None,
 ) -> Mapping[str, Artifact]:
     """The artifact of every node, by build key; what the store has is not built.
 
@@ -69,6 +73,8 @@ def build_all(
     itself neither checks archives on disk nor what was unpacked from them, and does not say what it cannot fetch.
     ``surroundings``: what of this machine builds see. ``fetch_source`` brings the archives that a recipe names into a
     sandboxed build. ``shared``: a store of many machines, which is asked before anything is built and is given what is.
+    ``kept``: what the workspace keeps; it is asked before that, and is given everything. ``traces``: the folder for
+    what is said to backends and by them.
 
     A failing build stores nothing and stops the others; with ``keep_going`` all that do not need it go on.
     Raises BuildError (ErrorGroup, with several): the end of the log, the whole log kept in ``store.logs``; and
@@ -90,6 +96,8 @@ def build_all(
         fetch_source=fetch_source,
         shared=shared,
         trees=trees,
+        kept=kept,
+        traces=traces,
     )
     try:
         result = run_graph(
@@ -136,6 +144,8 @@ class _Builder:
         fetch_source: FetchSource | None,
         shared: SharedStore | None,
         trees: Trees | None,
+        kept: KeptBuilds | None,
+        traces: Path | None,
     ) -> None:
         self._store = store
         self._reporter = reporter
@@ -150,6 +160,8 @@ class _Builder:
         self._fetch_source = fetch_source
         self._shared = shared
         self._trees = trees
+        self._kept = kept
+        self._traces = traces
         self._records: dict[str, CondaRecord] = {}
         self._stagings = StagingOutputs(store.staged, work_root, cleanup)
 
@@ -161,6 +173,8 @@ class _Builder:
             try:
                 with explained(node, self._work_root):
                     artifact = self._make(node, cancellation, started)
+                    if self._kept is not None and not self._resumes(node):
+                        self._kept.keep(node, artifact)
                     self._deliver_log(node, artifact.log)
             except SmeltError as error:
                 self._reporter.failed(node, error, time.monotonic() - started)
@@ -197,10 +211,19 @@ class _Builder:
         return found
 
     def _fetched(self, node: BuildNode, cancellation: Cancellation) -> Artifact | None:
-        """The artifact of ``node`` from the shared store, in ours now; None if it has none that can be taken."""
-        if self._shared is None or self._resumes(node):
+        """The artifact of ``node`` from another store, in ours now; None if none has one that can be taken."""
+        if self._resumes(node):
             return None
-        shared, found = self._shared, list[SharedPackage | None]()
+        for store in (self._kept, self._shared):
+            found = self._fetched_from(store, node, cancellation) if store is not None else None
+            if found is not None:
+                return found
+        return None
+
+    def _fetched_from(
+        self, shared: SharedStore | KeptBuilds, node: BuildNode, cancellation: Cancellation
+    ) -> Artifact | None:
+        found = list[SharedPackage | None]()
         folder = self._work_root / work_name(node)
         with hold(lock_of(folder), f"fetching {node.label}", check=cancellation.check):
             try:
@@ -221,7 +244,7 @@ class _Builder:
                     package.index,
                     package.log,
                     undeclared=package.undeclared,
-                    origin=shared.label,
+                    origin=shared.origin,
                 )
             finally:
                 self._cleanup.discard(folder)
@@ -265,10 +288,9 @@ class _Builder:
         if around.sandboxed and files is None:
             spec, archives = with_local_sources(spec, self._fetch_source)
             visible = (*visible, *archives)
-        if files is None:
-            # the reference's words: scripts look for them
-            name = f"{node.variant.name}-{node.variant.version}-{node.variant.build}"
-            self._reporter.line(node, f"Running build for recipe: {name}")
+        # the reference's words: scripts look for them to see whether a package is made anew
+        name = f"{node.variant.name}-{node.variant.version}-{node.variant.build}"
+        self._reporter.line(node, f"Running build for recipe: {name}")
         folder = self._work_root / work_name(node)
         placement = self._placement(folder, node, visible)
         if node.variant.staging is not None and files is None:
@@ -286,6 +308,8 @@ class _Builder:
                     cancellation=cancellation,
                     line=lambda text: self._reporter.line(node, text),
                 )
+                if self._traces is not None:
+                    trace_build(self._traces, node, inputs, spec, placement, built)
                 if not isinstance(built, BuiltPackage):
                     kept = self._store.keep_log(node, placement.log)
                     self._deliver_log(node, kept)

@@ -21,8 +21,10 @@ from smelt.solve.records import from_repodata, to_rattler, to_repodata
 from smelt.source.model import ForeignBuild
 from smelt.source.protocol.client import BUILD, INITIALIZE, BackendProcess
 from smelt.source.protocol.outputs import initialize_params, write_manifest
+from smelt.source.protocol.specs import match_spec
 from smelt.source.protocol.tool import BackendTool
-from smelt.types import CondaRecord, spec_name
+from smelt.source.protocol.trace import Trace
+from smelt.types import CondaRecord, platform_family
 
 _PACKAGES = "pkgs"
 
@@ -31,11 +33,28 @@ def foreign_request(
     node: BuildNode, foreign: ForeignBuild, build: Sequence[CondaRecord], host: Sequence[CondaRecord]
 ) -> dict[str, Any]:
     """What the worker has to know for such a build, as plain data; nothing in it depends on the machine."""
-    variant, metadata = node.variant, node.metadata
+    told = build_request(node, build, host)
     return {
+        **told,
         "initial": dict(foreign.initial),
         "output": dict(foreign.output),
         "channels": list(foreign.channels),
+        "activation": list(foreign.activation),
+    }
+
+
+def build_request(node: BuildNode, build: Sequence[CondaRecord], host: Sequence[CondaRecord]) -> dict[str, Any]:
+    """What the protocol says of any build, but for folders."""
+    variant, metadata = node.variant, node.metadata
+    return {
+        "output": {
+            "name": variant.name,
+            "version": variant.version,
+            "build": variant.build,
+            "subdir": variant.subdir,
+            "variant": dict(variant.variant),
+        },
+        "channels": list(node.channels),
         "build": _side(variant.build_requirements, build),
         "host": _side(variant.host_requirements, host),
         "run": list(metadata.depends),
@@ -75,19 +94,55 @@ def build_by_backend(spec: JobSpec, placement: Placement, source: Path, line: Ca
     assert spec.foreign is not None
     assert placement.tool is not None
     request, output = spec.foreign, placement.output
+    params = build_params(request, spec.name, spec.build_subdir, output)
     tool = BackendTool(**placement.tool)
     build, host = build_prefix(output, spec.name), host_prefix(output, spec.name)
     for key, prefix in (("build", build), ("host", host)):
         _install(request[key]["records"], prefix, spec.build_subdir, placement.package_cache)
+    mark = _activate(request["activation"], build, output / "activated", spec.build_subdir)
     write_manifest(source)
     work = build.parent
     folders = {name: output / name for name in ("cache", "scratch", "packages")}
     for folder in (work, *folders.values()):
         folder.mkdir(parents=True, exist_ok=True)
-    params = {
+    environment, trace = _environment(tool, spec, output), Trace(placement.folder / "debug")
+    with BackendProcess(tool, folder=source, environment=environment, line=line, trace=trace) as process:
+        process.negotiate()
+        initial = cast("Mapping[str, object]", request["initial"])
+        process.call(INITIALIZE, initialize_params(initial, source, folders["cache"], folders["scratch"]))
+        result = process.call(BUILD, params)
+    if mark is not None and not mark.exists():
+        raise BuildError(
+            f"the backend `{tool.name}` did not build {spec.name} with the profile: it does not activate the build "
+            "environment, which is how the profile's variables get into a build",
+            code="backend-output",
+            help="leave the package out with `packages` of the profile",
+        )
+    return _package(result, spec, tool, folders["packages"])
+
+
+def _activate(lines: Sequence[str], prefix: Path, mark: Path, build_subdir: str) -> Path | None:
+    """Have activating the environment ``prefix`` end with ``lines``, and leave ``mark``; None without lines.
+
+    The build environment is activated last, its scripts in the order of their names: the toolchain has spoken then.
+    """
+    if not lines:
+        return None
+    windows = platform_family(build_subdir) == "win"
+    script = prefix / "etc" / "conda" / "activate.d" / f"~~smelt-profile.{'bat' if windows else 'sh'}"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    last = f'type nul > "{mark}"' if windows else f': > "{mark}"'
+    script.write_text("\n".join([*lines, last, ""]), encoding="utf-8", newline="\r\n" if windows else "\n")
+    return mark
+
+
+def build_params(request: Mapping[str, Any], name: str, build_subdir: str, output: Path) -> dict[str, object]:
+    """The parameters of ``conda/build_v1``. Raises BuildError for a dependency that cannot be told."""
+    build, host = build_prefix(output, name), host_prefix(output, name)
+    return {
         "channels": list(request["channels"]),
-        "buildPrefix": _prefix(build, spec.build_subdir, request["build"]),
-        "hostPrefix": _prefix(host, spec.build_subdir, request["host"]),
+        "buildPrefix": _prefix(build, build_subdir, request["build"]),
+        "hostPrefix": _prefix(host, build_subdir, request["host"]),
         "runDependencies": _dependencies(request["run"]),
         "runConstraints": _dependencies(request["constrains"]),
         "runExports": {
@@ -102,17 +157,11 @@ def build_by_backend(spec: JobSpec, placement: Placement, source: Path, line: Ca
         },
         "extraDependencies": {},
         "output": request["output"],
-        "workDirectory": str(work),
-        "outputDirectory": str(folders["packages"]),
+        "workDirectory": str(build.parent),
+        "outputDirectory": str(output / "packages"),
         "editable": False,
         "packageFormat": {"archiveType": "conda", "compressionLevel": "lowest"},
     }
-    with BackendProcess(tool, folder=source, environment=_environment(tool, spec, output), line=line) as process:
-        process.negotiate()
-        initial = cast("Mapping[str, object]", request["initial"])
-        process.call(INITIALIZE, initialize_params(initial, source, folders["cache"], folders["scratch"]))
-        result = process.call(BUILD, params)
-    return _package(result, spec, tool, folders["packages"])
 
 
 def _environment(tool: BackendTool, spec: JobSpec, output: Path) -> dict[str, str]:
@@ -170,32 +219,6 @@ def _prefix(prefix: Path, subdir: str, side: Mapping[str, Any]) -> dict[str, Any
 
 def _dependencies(specs: Iterable[str]) -> list[dict[str, Any]]:
     return [{"spec": match_spec(text), "source": None} for text in specs]
-
-
-def match_spec(text: str) -> dict[str, Any]:
-    """A MatchSpec as an object, which is how version 5 and later of the protocol write it."""
-    from rattler import MatchSpec
-
-    parsed: Any = MatchSpec(text, strict=False)
-    if parsed.condition is not None:
-        raise BuildError(
-            f"`{text}` has a condition, which cannot be told to a backend yet",
-            code="not-supported",
-        )
-    found: dict[str, Any] = {"name": spec_name(text)}
-    for key in ("version", "build", "build_number", "file_name", "subdir"):
-        value = getattr(parsed, key)
-        if value is not None:
-            found[key] = str(value)
-    if parsed.extras:
-        found["extras"] = list(parsed.extras)
-    if parsed.channel is not None:
-        found["channel"] = {"base_url": str(parsed.channel.base_url), "name": parsed.channel.name}
-    for key in ("md5", "sha256"):
-        value = getattr(parsed, key)
-        if value is not None:
-            found[key] = value.hex()
-    return found
 
 
 def _package(result: Mapping[str, object], spec: JobSpec, tool: BackendTool, folder: Path) -> Path:

@@ -70,7 +70,7 @@ class Artifact:
 
     ``log`` is the build's log; ``built`` tells whether this call made it (False: it was in the store), ``repacked``
     whether it did so from the files of another build. ``undeclared``: what of it is of the machine that built it.
-    ``origin``: the shared store that it was taken from, None for what was built here; ``fetched`` whether this call did
+    ``origin``: the other store that it was taken from, None for what was built here; ``fetched`` whether this call did
     that.
     """
 

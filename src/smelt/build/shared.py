@@ -86,7 +86,7 @@ class FolderObjects:
         """As ``Objects`` says."""
         path = self._root / key
         self._root.stat()
-        _sweep(path.parent)
+        sweep_parts(path.parent)
         if isinstance(content, bytes):
             write_bytes(path, content)
             return True
@@ -100,7 +100,7 @@ class FolderObjects:
         return True
 
 
-def _sweep(folder: Path) -> None:
+def sweep_parts(folder: Path) -> None:
     """Remove what was being written for longer than any machine takes: its writer was killed."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -121,12 +121,14 @@ class SharedPackage:
 
 class SharedStore:
     """The store at ``label``. ``writes``: what is built here is put into it. ``warn`` hears of what is refused, and of
-    the first failure, after which the store is let alone: a build never fails because of it.
+    the first failure, after which the store is let alone: a build never fails because of it. ``kind``: what messages
+    call it. ``origin``: that and ``label``, which is what artifacts remember that were taken from it.
     """
 
-    def __init__(self, objects: Objects, label: str, *, writes: bool, warn: Warn) -> None:
+    def __init__(self, objects: Objects, label: str, *, writes: bool, warn: Warn, kind: str = "shared store") -> None:
         self._objects = objects
         self.label = label
+        self.origin = f"the {kind} {label}"
         self._writes = writes
         self._warn = warn
         self._broken = False
@@ -136,7 +138,7 @@ class SharedStore:
         if self._broken:
             return None
         try:
-            data = self._objects.read(_entry(node.key))
+            data = self._objects.read(entry_at(node.key))
             if data is None:
                 return None
             try:
@@ -150,7 +152,7 @@ class SharedStore:
 
     def refuse(self, node: BuildNode, reason: str) -> None:
         """Tell that the store's package of ``node`` is not taken."""
-        self._warn(f"{node.label} in the shared store {self.label} is refused, and built here: {reason}")
+        self._warn(f"{node.label} in {self.origin} is refused, and built here: {reason}")
 
     def offer(self, node: BuildNode, artifact: Artifact) -> None:
         """Put what was built into the store."""
@@ -159,10 +161,10 @@ class SharedStore:
         sha256 = artifact.record.sha256
         assert sha256 is not None
         try:
-            there = _sha256_in(self._objects.read(_entry(node.key)), node.key)
+            there = digest_in(self._objects.read(entry_at(node.key)), node.key)
             if there is not None and there != sha256:
-                self._warn(f"{node.label} in the shared store {self.label} had other bytes; it is replaced")
-            self._objects.write(_content(sha256), artifact.path)
+                self._warn(f"{node.label} in {self.origin} had other bytes; it is replaced")
+            self._objects.write(content_at(sha256), artifact.path)
             log = artifact.log.read_text(encoding="utf-8", errors="replace") if artifact.log.is_file() else ""
             entry = {
                 "schema": _SCHEMA,
@@ -175,14 +177,14 @@ class SharedStore:
                 "log": log[-_LARGEST_LOG:],
             }
             text = json.dumps(entry, sort_keys=True, ensure_ascii=False)
-            self._objects.write(_entry(node.key), text.encode("utf-8", "surrogatepass"))
+            self._objects.write(entry_at(node.key), text.encode("utf-8", "surrogatepass"))
         except OSError as error:
             self._give_up("written", error)
 
     def has(self, key: str) -> bool:
         """Whether there is an entry (which may turn out to be damaged)."""
         try:
-            return not self._broken and self._objects.read(_entry(key)) is not None
+            return not self._broken and self._objects.read(entry_at(key)) is not None
         except OSError as error:
             self._give_up("read", error)
             return False
@@ -196,18 +198,18 @@ class SharedStore:
             raise ValueError(f"its entry is of format {entry.get('schema')!r}, this is {_SCHEMA}")
         if entry.get("key") != node.key or entry.get("file") != name:
             raise ValueError("its entry is about another build")
-        sha256 = _sha256_in(data, node.key)
+        sha256 = digest_in(data, node.key)
         if sha256 is None:
             raise ValueError("its entry has no digest")
         archive = folder / name
-        if not self._objects.fetch(_content(sha256), archive):
+        if not self._objects.fetch(content_at(sha256), archive):
             raise ValueError("the package that its entry names is gone")
         found = sha256_file(archive)
         if found != sha256:
             raise ValueError(f"its sha256 is {found[:16]}…, its entry says {sha256[:16]}…")
         info = {member.name: member.data for member in read_conda(archive).info}
         log = folder / "build.log"
-        log.write_text(f"taken from the shared store {self.label}\n{entry.get('log', '')}", encoding="utf-8")
+        log.write_text(f"taken from {self.origin}\n{entry.get('log', '')}", encoding="utf-8")
         return SharedPackage(
             archive=archive,
             log=log,
@@ -221,7 +223,7 @@ class SharedStore:
             self._broken = True
             told = error.strerror or str(error)
             where = f" ({error.filename})" if error.filename and error.strerror else ""
-            self._warn(f"the shared store {self.label} cannot be {what} and is not used: {told}{where}")
+            self._warn(f"{self.origin} cannot be {what} and is not used: {told}{where}")
 
 
 def shared_store(text: str, network: Network, *, writes: bool, warn: Warn) -> SharedStore:
@@ -253,15 +255,17 @@ def _require_extra(url: str) -> None:
         ) from error
 
 
-def _entry(key: str) -> str:
+def entry_at(key: str) -> str:
+    """The key of the entry about a build key."""
     return f"keys/{key[:2]}/{key}.json"
 
 
-def _content(sha256: str) -> str:
+def content_at(sha256: str) -> str:
+    """The key of the package with that digest."""
     return f"content/{sha256[:2]}/{sha256}.conda"
 
 
-def _sha256_in(data: bytes | None, key: str) -> str | None:
+def digest_in(data: bytes | None, key: str) -> str | None:
     """The digest that an entry names; None for no entry, or one that is not about ``key``."""
     try:
         entry = mapping(None if data is None else json.loads(data))

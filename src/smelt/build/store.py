@@ -165,7 +165,7 @@ class Store:
         """Take ``archive`` in as the artifact of ``node``; call it inside ``building``.
 
         The archive is moved (or copied, from another file system); ``index`` is its ``index.json``. ``repacked``: its
-        files were made by another build. ``undeclared`` is kept with it. ``origin``: the shared store that it is from,
+        files were made by another build. ``undeclared`` is kept with it. ``origin``: the other store that it is from,
         None for what was built here. What was there before is replaced. Raises CacheError.
         """
         target = self.folder(node.key)

@@ -5,8 +5,12 @@ Where standard error is no terminal, only the lines that stay are written.
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from smelt.cli.terminal import Terminal
@@ -23,7 +27,12 @@ def reporters(terminal: Terminal) -> Reporters:
     from smelt.api.reporter import Reporters
 
     board = Board(terminal)
-    return Reporters(resolve=SolveProgress(board), build=BuildProgress(board), install=InstallProgress(board))
+    return Reporters(
+        resolve=SolveProgress(board),
+        build=BuildProgress(board),
+        install=InstallProgress(board),
+        ask=board.ask if terminal.err.isatty() and sys.stdin.isatty() else None,
+    )
 
 
 class Board:
@@ -34,6 +43,7 @@ class Board:
         self._lock = threading.Lock()
         self._live: Any = None
         self._running: dict[str, tuple[str, float, str]] = {}
+        self._asking = False
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -54,14 +64,34 @@ class Board:
         """``text`` goes on from now."""
         with self._lock:
             self._running[key] = (text, time.monotonic(), "")
-            if self._live is not None or not self.terminal.live:
-                return
-            from rich.console import Console
-            from rich.live import Live
+            self._draw()
 
-            console = Console(file=self.terminal.err, highlight=False)
-            self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
-            self._live.start()
+    def _draw(self) -> None:
+        if self._live is not None or self._asking or not self.terminal.live:
+            return
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=self.terminal.err, highlight=False)
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
+        self._live.start()
+
+    def ask(self, question: str) -> bool:
+        """Whether the user says yes; nothing is drawn meanwhile. Raises KeyboardInterrupt."""
+        with self._lock:
+            live, self._live, self._asking = self._live, None, True
+        if live is not None:
+            live.stop()
+        try:
+            with _interruptible():
+                self.terminal.err.write(f"{question} [y/N] ")
+                self.terminal.err.flush()
+                return sys.stdin.readline().strip().lower() in ("y", "yes")
+        finally:
+            with self._lock:
+                self._asking = False
+                if self._running:
+                    self._draw()
 
     def below(self, key: str, text: str) -> None:
         """The last thing known of what goes on."""
@@ -99,6 +129,19 @@ class Board:
         return Text("\n".join(lines), style="dim", no_wrap=True, overflow="ellipsis")
 
 
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """An event loop would only note Ctrl-C, and go on waiting for the answer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class SolveProgress:
     """``smelt.resolve.model.ResolveReporter``."""
 
@@ -133,7 +176,7 @@ class BuildProgress:
         """It was in the store."""
         self._board.end(node.key)
         if artifact.fetched:
-            self._board.say(f"{self._board.mark('✔', 'green')} {node.label} is from the shared store {artifact.origin}")
+            self._board.say(f"{self._board.mark('✔', 'green')} {node.label} is from {artifact.origin}")
         else:
             self._board.terminal.detail(f"{node.label} is in the store")
 

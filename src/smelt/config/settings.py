@@ -22,7 +22,12 @@ _VARIABLES = (
 """Variable, key, and the value that it stands for when it is on."""
 
 _TEXTS = (("SMELT_SHARED_STORE", "shared-store"), ("SMELT_COMPILER_CACHE", "compiler-cache"))
-_SWITCHES = (("SMELT_SHARED_STORE_WRITES", "shared-store-writes"), ("SMELT_SANDBOX", "sandbox"))
+_LISTS = (("SMELT_TRUSTED_BACKEND_CHANNELS", "trusted-backend-channels"),)
+_SWITCHES = (
+    ("SMELT_SHARED_STORE_WRITES", "shared-store-writes"),
+    ("SMELT_SANDBOX", "sandbox"),
+    ("SMELT_KEEP_BUILDS", "keep-builds"),
+)
 """Variable, and the key of ``tool.smelt`` that it stands for."""
 
 
@@ -127,6 +132,16 @@ class Settings:
     def sandbox(self) -> bool:
         """Whether builds reach no network and do not see the home folder."""
         return self.get("tool", "smelt", "sandbox") is True
+
+    @property
+    def trusted_backend_channels(self) -> tuple[str, ...]:
+        """Channels whose programs may be run for packages that come from elsewhere; ``*`` stands for all."""
+        return self._strings("tool", "smelt", "trusted-backend-channels")
+
+    @property
+    def keeps_builds(self) -> bool:
+        """Whether a workspace keeps in ``.pixi`` what its environments are built of."""
+        return self.get("tool", "smelt", "keep-builds") is not False
 
     @property
     def pypi_index_url(self) -> str | None:
@@ -244,6 +259,10 @@ def _from_environment(environment: Mapping[str, str]) -> Data:
     for variable, name in _TEXTS:
         if environment.get(variable):
             own[name] = environment[variable]
+    for variable, name in _LISTS:
+        items = [each.strip() for each in environment.get(variable, "").split(",") if each.strip()]
+        if items:
+            own[name] = cast("list[object]", items)
     for variable, name in _SWITCHES:
         switched = boolish(environment.get(variable, ""))
         if switched is not None:

@@ -13,7 +13,7 @@ from smelt.install.layout import activation_folder, lock_path
 from smelt.install.locking import exclusive
 
 # Folders of the reference below `.pixi`, besides `envs`, that its own `clean` removes.
-_REFERENCE = ("solve-group-envs", "task-cache-v0", "activation-env-v0")
+_REFERENCE = ("solve-group-envs", "task-cache-v0", "activation-env-v0", "bld", "artifacts-v0")
 
 
 async def remove_environment(state_folder: Path, environment: str, waiting: Callable[[str], None]) -> int | None:

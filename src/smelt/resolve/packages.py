@@ -20,6 +20,7 @@ from smelt.source.backends.registry import NATIVE, plugin_file
 from smelt.source.fetch import checkout, pin
 from smelt.source.model import Checkout, ForeignContext, RenderedVariant, RenderRequest
 from smelt.source.protocol.tool import BackendTools, override_of
+from smelt.source.protocol.trace import FOLDER as TRACES
 from smelt.types import SourceLocation
 from smelt.workspace.discovery import manifest_in
 from smelt.workspace.load import load_package, load_workspace
@@ -71,6 +72,8 @@ class PackageLoader:
         self._tools = tools
         self._amend = amend
         self._backends = _locked_backends(lock, unlock)
+        packages = lock.packages.values() if lock is not None else ()
+        self._locked = {(each.name, each.location) for each in packages if isinstance(each, SourcePackage)}
         self.files: dict[str, tuple[int, ...] | None] = {}
         self._pins = SourcePins.of_lock(lock, unlock)
         # environments are solved at the same time, and what they render is mostly the same
@@ -168,7 +171,21 @@ class PackageLoader:
             channels=self.workspace.channels,
             locked=self._backends.get((requirement.name, loaded.location, loaded.package.backend.name)),
             exclude_newer=context.exclude_newer,
+            traces=self.workspace.state_folder / TRACES,
+            trusted=self._trusted(requirement, loaded),
+            origin=loaded.location,
         )
+
+    def _trusted(self, requirement: SourceRequirement, loaded: LoadedPackage) -> frozenset[str] | None:
+        """The channels that the workspace itself uses; None for its own packages, and those that are locked as they
+        are: whoever locked them has run their backends.
+        """
+        location = requirement.location
+        own = requirement.inline is not None or (location.git is None and location.url is None)
+        if own or (requirement.name, loaded.location) in self._locked:
+            return None
+        effective = self.workspace.effective.values()
+        return frozenset(channel for each in effective for channel in each.channels) | {*self.workspace.channels}
 
     def requirements_of(
         self, requirement: SourceRequirement, variant: RenderedVariant

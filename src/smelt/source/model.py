@@ -39,13 +39,18 @@ class ForeignContext:
     """What packages need whose backend is a program of its own.
 
     ``channels``: where backends come from if the package does not say. ``locked``: version and build of the backend
-    that the package is locked with. ``exclude_newer``: as for solves.
+    that the package is locked with. ``exclude_newer``: as for solves. ``traces``: the folder for what is said to
+    backends and by them (see ``smelt.source.protocol.trace``). ``trusted``: the channels that the workspace uses, where
+    the package is from elsewhere, ``origin``, and new; None where nobody has to be asked.
     """
 
     tools: BackendTools
     channels: tuple[str, ...] = ()
     locked: str | None = None
     exclude_newer: str | None = None
+    traces: Path | None = None
+    trusted: frozenset[str] | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +58,15 @@ class ForeignBuild:
     """How a variant is built by the program ``tool``.
 
     ``initial``: parameters of ``initialize`` without folders; ``output``: the output that ``conda/build_v1`` is asked
-    for; ``channels``: the environment's.
+    for; ``channels``: the environment's. ``activation``: lines of a shell script that are in force in the build, after
+    the build environment is activated.
     """
 
     tool: BackendTool
     initial: Mapping[str, object] = field(hash=False)
     output: Mapping[str, object] = field(hash=False)
     channels: tuple[str, ...] = ()
+    activation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

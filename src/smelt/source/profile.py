@@ -34,28 +34,35 @@ def with_profile(recipe: Mapping[str, object], profile: Profile, build_subdir: s
             help="use a build script, or leave the package out with `packages` of the profile",
         )
     windows = platform_family(build_subdir) == "win"
-    if windows and profile.built_in:
-        raise NotSupportedError(
-            f"{where}: it is for compilers that take the options of GCC and Clang",
-            help=f"declare `[tool.smelt.profile.{profile.name}]` with the options of your compiler",
-        )
+    lines = profile_lines(profile, build_subdir, package)
     script = cast("Mapping[str, object]", build.get("script") or {})
     if not _is_shell(script, windows):
         raise NotSupportedError(
             f"{where}: its build script is not a script of the shell",
             help="leave the package out with `packages` of the profile",
         )
-    for name, value in profile.env.items():
-        if _NAME.fullmatch(name) is None:
-            raise SourceError(f"`{name}` in the environment of profile `{profile.name}` is no name of a variable")
-        if "\n" in value or "\r" in value:
-            raise SourceError(f"`{name}` in the environment of profile `{profile.name}` has more than one line")
-    lines = [line for name, value in profile.env.items() for line in (_batch if windows else _bash)(name, value)]
     build["script"] = {
         **{key: value for key, value in script.items() if key not in ("content", "file")},
         "content": "\n".join([*lines, *_rest(script, windows)]),
     }
     return {**recipe, "build": build}
+
+
+def profile_lines(profile: Profile, build_subdir: str, package: str) -> list[str]:
+    """The lines of a shell script that put the profile's environment into force. Raises as ``with_profile``."""
+    windows = platform_family(build_subdir) == "win"
+    if windows and profile.built_in:
+        raise NotSupportedError(
+            f"profile `{profile.name}` cannot be applied to package `{package}`: it is for compilers that take the "
+            "options of GCC and Clang",
+            help=f"declare `[tool.smelt.profile.{profile.name}]` with the options of your compiler",
+        )
+    for name, value in profile.env.items():
+        if _NAME.fullmatch(name) is None:
+            raise SourceError(f"`{name}` in the environment of profile `{profile.name}` is no name of a variable")
+        if "\n" in value or "\r" in value:
+            raise SourceError(f"`{name}` in the environment of profile `{profile.name}` has more than one line")
+    return [line for name, value in profile.env.items() for line in (_batch if windows else _bash)(name, value)]
 
 
 def _is_shell(script: Mapping[str, object], windows: bool) -> bool:

@@ -18,6 +18,7 @@ from typing import IO, Self, cast
 
 from smelt.errors import SourceError
 from smelt.source.protocol.tool import BackendTool
+from smelt.source.protocol.trace import Trace
 
 NEGOTIATE = "negotiateCapabilities"
 INITIALIZE = "initialize"
@@ -34,8 +35,8 @@ _PATIENCE = 5.0
 class BackendProcess:
     """A running backend; use it as a context manager, which ends it.
 
-    ``line`` is given each line of its log, from another thread. Raises SourceError (``backend-missing``) where it
-    cannot be started.
+    ``line`` is given each line of its log, from another thread; ``trace`` what is said both ways. Raises SourceError
+    (``backend-missing``) where it cannot be started.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class BackendProcess:
         folder: Path,
         environment: Mapping[str, str],
         line: Callable[[str], None] | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self._tool = tool
+        self._trace = trace
         self._number = 0
         self._lines: deque[str] = deque(maxlen=_KEPT)
         try:
@@ -119,6 +122,8 @@ class BackendProcess:
         ``backend-protocol`` (it answered something else than the protocol says).
         """
         self._number += 1
+        if self._trace is not None:
+            self._trace.params(method, params)
         request = {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
         data = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -144,11 +149,16 @@ class BackendProcess:
             if answer.get("id") != self._number:
                 raise self._error(f"answered another request than {method}", notes=[_quoted(raw)])
             if answer.get("error") is not None:
+                if self._trace is not None:
+                    self._trace.error(method, answer["error"])
                 raise self._failed(method, answer["error"])
             result = answer.get("result")
             if not isinstance(result, Mapping):
                 raise self._error(f"answered {method} with something that is no object", notes=[_quoted(raw)])
-            return cast("Mapping[str, object]", result)
+            found = cast("Mapping[str, object]", result)
+            if self._trace is not None:
+                self._trace.response(method, found)
+            return found
 
     def _parsed(self, raw: bytes, method: str) -> Mapping[str, object]:
         try:

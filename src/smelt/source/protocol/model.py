@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from smelt.errors import Label, NotSupportedError, SourceError
+from smelt.errors import NotSupportedError, SourceError
+from smelt.source.protocol.specs import condition_from_wire, condition_to_wire
 from smelt.source.requirement import requirement_text, strict_version
 from smelt.types import CondaSpec, GitReference, SourceLocation
 from smelt.workspace.channel import channel_url
@@ -29,7 +30,10 @@ _KINDS = {
 
 
 def project_model(package: Package) -> Wire:
-    """``projectModel``: everything that the package table says. Raises NotSupportedError for ``when`` conditions."""
+    """``projectModel``: everything that the package table says.
+
+    Raises SourceError (``backend-requirement``) for a condition that cannot be told, NotSupportedError.
+    """
     conditional = {key: _target(package, tables) for key, tables in package.target_requirements.items()}
     model: Wire = {
         "name": package.name,
@@ -86,13 +90,6 @@ def to_wire(requirement: Requirement, package: Package) -> Wire:
         if requirement.build is not None:
             pin["build"] = requirement.build
         return {"pinCompatible" if requirement.kind == "compatible" else "pinSubpackage": pin}
-    if requirement.when is not None:
-        raise NotSupportedError(
-            f"package `{package.name or package.root.name}` has a requirement with `when`, which cannot be told to "
-            f"the backend `{package.backend.name}` yet",
-            labels=[Label(place=package.place)] if package.place is not None else [],
-            help="write it under `if(…)`, which backends understand",
-        )
     spec = requirement
     common: Wire = {
         "version": strict_version(spec.version) or "*",
@@ -102,7 +99,7 @@ def to_wire(requirement: Requirement, package: Package) -> Wire:
         "flags": list(spec.flags) or None,
         "subdir": spec.subdir,
         "license": spec.license,
-        "condition": None,
+        "condition": condition_to_wire(spec.when) if spec.when is not None else None,
     }
     if spec.location is not None:
         return {"source": {**_location_to_wire(spec.location), **common}}
@@ -165,11 +162,10 @@ def read_requirement(entry: object, folder: Path) -> tuple[str, Item, SourceLoca
 
 
 def _spec(table: Mapping[str, object]) -> CondaSpec:
-    if table.get("condition") is not None:
-        raise NotSupportedError(
-            "a backend gives a requirement with a condition (`when`), which is not supported yet",
-            help="use another version of the backend, or write a recipe.yaml",
-        )
+    try:
+        when = condition_from_wire(table["condition"]) if table.get("condition") is not None else None
+    except ValueError as error:
+        raise output_error(f"the `condition` of a requirement cannot be used: {error}") from error
 
     def text(key: str) -> str | None:
         value = table.get(key)
@@ -200,6 +196,7 @@ def _spec(table: Mapping[str, object]) -> CondaSpec:
         url=text("url"),
         extras=texts("extras"),
         flags=texts("flags"),
+        when=when,
     )
 
 

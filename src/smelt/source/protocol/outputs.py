@@ -18,6 +18,7 @@ from smelt.errors import Label, NotSupportedError, SourceError
 from smelt.fs import smelt_cache, write_text
 from smelt.source.model import ForeignBuild, ForeignContext, RenderedVariant, RenderRequest
 from smelt.source.pins import subpackage_text
+from smelt.source.profile import profile_lines
 from smelt.source.protocol.client import INITIALIZE, OUTPUTS, BackendProcess, plain_environment
 from smelt.source.protocol.model import (
     Item,
@@ -28,9 +29,11 @@ from smelt.source.protocol.model import (
     read_requirement,
     text_of,
 )
+from smelt.source.protocol.profile import applied, check_marked, with_profile
 from smelt.source.protocol.tool import API_VERSION, BackendTool, ToolRequest, override_of
+from smelt.source.protocol.trace import Trace, deliver, trace_folder
 from smelt.source.tree import export_tree, tree_digest
-from smelt.source.variants import merge_variants
+from smelt.source.variants import PROFILE_KEY, merge_variants
 from smelt.types import NOARCH, SourceLocation, digest_json
 from smelt.workspace.requirements import requirements_for
 
@@ -50,18 +53,11 @@ def render_foreign(request: RenderRequest) -> tuple[RenderedVariant, ...]:
             f"package `{_label(request)}` is built by `{package.backend.name}`, a program that is not started here",
             labels=_labels(request),
         )
-    profile = request.profile
-    if profile is not None and (profile.env or profile.config.get(package.backend.name)):
-        raise NotSupportedError(
-            f"profile `{profile.name}` cannot be applied to package `{_label(request)}`: it is built by "
-            f"`{package.backend.name}`, which knows no profiles",
-            help="leave the package out with `packages` of the profile",
-        )
     try:
+        initial = _initial(request)
         tool = request.foreign.tools(tool_request(request, request.foreign))
     except SourceError as error:
         raise _placed(error, request) from error
-    initial = _initial(request)
     call = {
         "channels": list(request.channels),
         "hostPlatform": request.subdir,
@@ -75,6 +71,8 @@ def render_foreign(request: RenderRequest) -> tuple[RenderedVariant, ...]:
             raise output_error("it offers no output")
         identities = [_identity(output) for output in outputs]
         siblings = {name: (version, build) for name, version, build in identities}
+        for name, _, build in identities:
+            check_marked(request, name, build)
         variants = [_variant(output, siblings, request, tool, initial) for output in outputs]
         _check_distinct(variants)
     except SourceError as error:
@@ -100,6 +98,8 @@ def tool_request(request: RenderRequest, foreign: ForeignContext) -> ToolRequest
     """The backend that a package asks for, and with what. Raises UsageError (a bad override)."""
     backend = request.package.backend
     specs = [(backend.name, backend.spec), *backend.additional_dependencies.items()]
+    known = foreign.trusted
+    untrusted = () if known is None else tuple(channel for channel in backend.channels if channel not in known)
     return ToolRequest(
         name=backend.name,
         specs=tuple(spec.matchspec(name) for name, spec in specs),
@@ -107,12 +107,17 @@ def tool_request(request: RenderRequest, foreign: ForeignContext) -> ToolRequest
         locked=foreign.locked,
         exclude_newer=foreign.exclude_newer,
         command=override_of(backend.name),
+        untrusted=untrusted,
+        package=_label(request) if untrusted else "",
+        origin=foreign.origin if untrusted else "",
     )
 
 
 def _initial(request: RenderRequest) -> dict[str, object]:
     """What ``initialize`` is told but for folders of this machine."""
-    package = request.package
+    package, profile = request.package, applied(request)
+    if profile is not None:
+        package = with_profile(package, profile)
     return {
         "projectModel": project_model(package),
         "configuration": _plain(package.config),
@@ -176,11 +181,18 @@ def _ask(
             )
             files.append(str(variants))
         environment = plain_environment(tool, os.environ, folder / "home")
-        with BackendProcess(tool, folder=copy, environment=environment) as process:
-            process.negotiate()
-            process.call(INITIALIZE, initialize_params(initial, copy, folder / "cache", folder / "scratch"))
-            place = {"variantFiles": files, "workDirectory": str(folder / "work")}
-            answer = process.call(OUTPUTS, {**call, **place})
+        trace = Trace(folder / "debug")
+        try:
+            with BackendProcess(tool, folder=copy, environment=environment, trace=trace) as process:
+                process.negotiate()
+                process.call(INITIALIZE, initialize_params(initial, copy, folder / "cache", folder / "scratch"))
+                place = {"variantFiles": files, "workDirectory": str(folder / "work")}
+                answer = process.call(OUTPUTS, {**call, **place})
+        finally:
+            if request.foreign is not None and request.foreign.traces is not None:
+                profile = request.profile.name if request.profile is not None else None
+                identity = ["outputs", request.subdir, request.build_subdir, profile]
+                deliver(folder / "debug", trace_folder(request.foreign.traces, _label(request), identity))
         # paths into the copy mean the package's folder
         text = json.dumps(answer, ensure_ascii=False).replace(json.dumps(str(copy), ensure_ascii=False)[1:-1], _COPY)
     if not tool.override:
@@ -284,11 +296,14 @@ def _variant(
     every = (*build_items, *host_items, *run_items)
     for other in {_name_of(item) for item in every} & (set(siblings) - {name}):
         sources.setdefault(other, SourceLocation(path="."))
+    profile = applied(request)
+    activation = tuple(profile_lines(profile, request.build_subdir, name)) if profile is not None else ()
     foreign = ForeignBuild(
         tool=tool,
         initial=initial,
         channels=request.channels,
         output={"name": name, "version": version, "build": build, "subdir": subdir, "variant": dict(raw)},
+        activation=activation,
     )
     return RenderedVariant(
         name=name,
@@ -297,7 +312,10 @@ def _variant(
         build_number=number,
         subdir=subdir,
         noarch=str(noarch) if noarch is not None else None,
-        variant={key: _value(value) for key, value in raw.items()},
+        variant={
+            **{key: _value(value) for key, value in raw.items()},
+            **({PROFILE_KEY: profile.name} if profile is not None else {}),
+        },
         build_requirements=build_items,
         host_requirements=host_items,
         run_requirements=run_items,
@@ -313,7 +331,12 @@ def _variant(
         ),
         license=str(license_) if license_ is not None else None,
         license_family=str(family) if family is not None else None,
-        recipe={"protocol": API_VERSION, "initialize": initial, "output": foreign.output},
+        recipe={
+            "protocol": API_VERSION,
+            "initialize": initial,
+            "output": foreign.output,
+            **({"activation": list(activation)} if activation else {}),
+        },
         recipe_folder=request.checkout.folder,
         backend=tool.name,
         backend_version=tool.version,

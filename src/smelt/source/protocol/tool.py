@@ -28,7 +28,8 @@ class ToolRequest:
 
     ``specs``: MatchSpecs of its environment, the backend's own first. ``channels``: base URLs. ``locked``: version and
     build (``1.0 h0_0``) to take where they fit, as they are locked. ``exclude_newer``: as for solves. ``command``: a
-    program of this machine that stands for the backend; then no environment is made.
+    program of this machine that stands for the backend; then no environment is made. ``untrusted``: those of
+    ``channels`` that only the package names, ``package``, which is from elsewhere (``origin``).
     """
 
     name: str
@@ -37,6 +38,9 @@ class ToolRequest:
     locked: str | None = None
     exclude_newer: str | None = None
     command: str | None = None
+    untrusted: tuple[str, ...] = ()
+    package: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
