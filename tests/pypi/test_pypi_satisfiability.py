@@ -168,6 +168,27 @@ def test_wheels_and_builds() -> None:
     assert build_problem([near], PypiOptions(no_build="all"), [want("near", path="near", editable=True)]) is None
 
 
+def test_wheels_that_are_not_to_be_used() -> None:
+    every, some = PypiOptions(no_binary="all"), PypiOptions(no_binary=("a",))
+    served, near = package("a"), package("a", location="./links/a-1.0-py3-none-any.whl")
+    for options in (every, some):
+        for wheel in (served, near):
+            problem = build_problem([wheel], options, [want("a")])
+            assert problem is not None and problem.code == "pypi-no-binary"
+            assert "a wheel of the package 'a'" in problem.reason
+        # a wheel that is asked for is meant
+        address = "https://files.example/a-1.0-py3-none-any.whl"
+        assert build_problem([package("a", location=f"direct+{address}")], options, [want("a", url=address)]) is None
+        assert build_problem([near], options, [want("a", path="links/a-1.0-py3-none-any.whl")]) is None
+        by = package("b", "1.0", f"a @ {address}", location="https://files.example/b-1.0.tar.gz")
+        assert build_problem([by, served], options, [want("b")]) is None
+        odd = package("b", "1.0", "a @@ nonsense", location="https://files.example/b-1.0.tar.gz")
+        assert build_problem([odd, served], options, [want("b")]) is not None
+        assert build_problem([package("a", location="https://files.example/a-1.0.tar.gz")], options, []) is None
+        assert build_problem([package("a", location="git+https://git.example/a#0")], options, []) is None
+    assert build_problem([package("c")], some, [want("c")]) is None
+
+
 def test_this_machine() -> None:
     """Markers and tags are those that packaging finds for the Python that runs this."""
     if (

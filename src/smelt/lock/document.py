@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from smelt.errors import Label, LockError
+from smelt.lock.layout import Parse, plain_data
 from smelt.text import Place, SourceText
 
 NEWEST_VERSION = 7
@@ -37,7 +38,10 @@ def load(source: SourceText) -> tuple[Mapping[str, object], int]:
     _check_text(source)
     _check_depth(source)
     try:
-        data = cast("object", ryaml.loads(text))  # pyright: ignore[reportPrivateImportUsage]
+        parse = cast("Parse", ryaml.loads)  # pyright: ignore[reportPrivateImportUsage]
+        data = plain_data(text, parse)
+        if data is None:
+            data = parse(text)
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise _syntax_error(source, str(error)) from None
     if not isinstance(data, dict):

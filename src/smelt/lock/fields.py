@@ -34,10 +34,13 @@ def strings(value: object, path: str) -> tuple[str, ...]:
     """A list of texts."""
     if type(value) is not list:
         raise WrongValue(path, f"must be a list, not {_kind(value)}")
-    for index, item in enumerate(cast("list[object]", value)):
-        if type(item) is not str:
-            raise WrongValue(f"{path}[{index}]", f"must be text, not {_kind(item)}")
-    return tuple(cast("list[str]", value))
+    found = tuple(cast("list[str]", value))
+    try:
+        "".join(found)  # looks at every item faster than a loop does
+    except TypeError:
+        index, item = next((index, item) for index, item in enumerate(found) if type(item) is not str)
+        raise WrongValue(f"{path}[{index}]", f"must be text, not {_kind(item)}") from None
+    return found
 
 
 def strings_by_name(value: object, path: str) -> Mapping[str, tuple[str, ...]]:
@@ -107,7 +110,9 @@ def convert_fields(
     try:
         for key, item in cast("dict[str, object]", value).items():
             convert = table.get(key)
-            if convert is not None and item is not None:
+            if convert is string and type(item) is str:  # as most are
+                found[key] = item
+            elif convert is not None and item is not None:
                 found[key] = convert(item, key)
     except WrongValue as error:
         raise WrongValue(f"{path}.{error.path}", error.problem, near=near or error.near) from None

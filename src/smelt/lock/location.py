@@ -8,6 +8,7 @@ Source: ``rattler_lock``, ``utils/derived_fields`` and ``url_or_path``; ``file_u
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from smelt.types import KNOWN_PLATFORMS
@@ -36,7 +37,7 @@ class Derived(NamedTuple):
 
 def is_url(location: str) -> bool:
     """Whether a location is an address with a scheme (and not a path, also not a Windows path)."""
-    return _SCHEME.match(location) is not None
+    return location.startswith(("https:", "http:")) or _SCHEME.match(location) is not None
 
 
 def derive(location: str) -> Derived:
@@ -48,18 +49,20 @@ def derive(location: str) -> Derived:
         return Derived(file_name if archive else None, name, version, build, None, None)
     address = location.partition("#")[0].partition("?")[0] if "#" in location or "?" in location else location
     folder, _, file_name = address.rpartition("/")
-    base, _, subdir = folder.rpartition("/")
+    subdir, channel = _derive_channel(folder)
     archive = _split_archive(file_name)
-    name, version, build = archive or (None, None, None)
-    known = (
-        archive is not None
-        and subdir in _SUBDIRS
-        and file_name.endswith(_CONDA_EXTENSIONS)
-        and address.startswith(("https:", "http:", "file:"))
-    )
+    if archive is None:
+        return Derived(None, None, None, None, None, channel)
+    return Derived(file_name, *archive, subdir if file_name.endswith(_CONDA_EXTENSIONS) else None, channel)
+
+
+@lru_cache(maxsize=256)  # a lock has thousands of packages of a few folders
+def _derive_channel(folder: str) -> tuple[str | None, str]:
+    base, _, subdir = folder.rpartition("/")
+    known = subdir in _SUBDIRS and folder.startswith(("https:", "http:", "file:"))
     # An address without two folders has its channel at the root of the host.
     channel = base + "/" if "://" in base and not base.endswith("/") else folder.rstrip("/") + "/"
-    return Derived(file_name if archive else None, name, version, build, subdir if known else None, channel)
+    return subdir if known else None, channel
 
 
 def _split_archive(file_name: str) -> tuple[str, str, str] | None:
@@ -72,6 +75,9 @@ def _split_archive(file_name: str) -> tuple[str, str, str] | None:
 
 def derive_build_number(build: str) -> int:
     """The digits that a build string ends in, 0 without."""
+    last = build.rpartition("_")[2]
+    if len(last) < 10 and last.isdecimal() and last.isascii():  # as nearly all are
+        return int(last)
     found = _TRAILING_DIGITS.search(build)
     number = int(found.group()) if found is not None and len(found.group()) <= 20 else 0
     return number if number <= _MAX_BUILD_NUMBER else 0
@@ -89,6 +95,8 @@ def to_address(location: str) -> str:
 
     A lock holds files by path. A relative path stays one: it is relative to the folder of the lock.
     """
+    if location.startswith(("https://", "http://")):
+        return location
     if location.startswith("/"):
         segments = location.strip("/").split("/")
         return "file:///" + "/".join(_quote(segment) for segment in segments)

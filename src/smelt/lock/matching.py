@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable
+from dataclasses import replace
+from operator import attrgetter
+from typing import NamedTuple, cast
 
 from smelt.lock.matcher import Matcher
 from smelt.lock.model import SourceLock, SourcePackage
@@ -10,6 +13,19 @@ from smelt.lock.requirement import Requirement, parse_requirement
 from smelt.types import CondaRecord, VirtualPackage
 
 LockedConda = CondaRecord | SourcePackage
+_NAME: Callable[[Requirement], str] = attrgetter("name")
+
+
+class Needs(NamedTuple):
+    """The requirements of a package. ``names``: of each, what it is on; ``ids``: of each, its ``id``.
+
+    ``simple``: none of them has extras or a condition.
+    """
+
+    requirements: tuple[Requirement, ...]
+    names: tuple[str, ...]
+    ids: tuple[int, ...]
+    simple: bool
 
 
 class Matching:
@@ -19,9 +35,13 @@ class Matching:
         self._matcher = matcher
         # Records and packages are frozen and kept alive here, so their identity can stand for them.
         self._answers: dict[tuple[str, int], tuple[bool, CondaRecord]] = {}
-        self._fitting: dict[str, set[int]] = {}
         self._parsed: dict[str, Requirement] = {}
-        self._depends: dict[int, tuple[LockedConda, tuple[Requirement, ...]]] = {}
+        self._special: set[int] = set()
+        self._needs: dict[int, tuple[LockedConda, Needs]] = {}
+        self._virtual: dict[int, tuple[VirtualPackage, VirtualPackage]] = {}
+        self._kept: dict[int, object] = {}
+        self.met: set[tuple[int, int]] = set()
+        """The ``id`` of a requirement in ``needs`` and that of a package that is known to meet it."""
         self._sources: dict[int, tuple[SourcePackage, CondaRecord | None]] = {}
 
     def parse(self, text: str) -> Requirement:
@@ -29,19 +49,36 @@ class Matching:
         known = self._parsed.get(text)
         if known is None:
             known = self._parsed[text] = parse_requirement(text)
+            if known.extras or known.condition is not None:
+                self._special.add(id(known))
         return known
 
-    def depends(self, package: LockedConda) -> tuple[Requirement, ...]:
+    def needs(self, package: LockedConda) -> Needs:
         """The requirements of a package, without its extras. Raises ValueError."""
-        known = self._depends.get(id(package))
+        known = self._needs.get(id(package))
         if known is None:
-            known = self._depends[id(package)] = (package, tuple(map(self.parse, package.depends)))
+            # loops in C: a large lock has a hundred thousand requirements, of which most were seen before
+            found = tuple(map(self._parsed.get, package.depends))
+            parsed = cast("tuple[Requirement, ...]", found) if all(found) else tuple(map(self.parse, package.depends))
+            ids = tuple(map(id, parsed))
+            needs = Needs(parsed, tuple(map(_NAME, parsed)), ids, self._special.isdisjoint(ids))
+            known = self._needs[id(package)] = (package, needs)
         return known[1]
 
-    @property
-    def fitting(self) -> Mapping[str, Container[int]]:
-        """MatchSpec text → the ``id`` of each binary of which ``matches`` has said that it satisfies it."""
-        return self._fitting
+    def meets(self, requirement: Requirement, package: LockedConda | VirtualPackage) -> None:
+        """Keep in ``met`` that ``package`` was found to meet a requirement that ``parse`` has given."""
+        self._kept[id(package)] = package
+        self.met.add((id(requirement), id(package)))
+
+    def solver_view(self, package: VirtualPackage) -> VirtualPackage:
+        """A virtual package as the solver sees it: the same object for the same one."""
+        # Declared (and locked) as ``__archspec=0=x86_64``, solved with as ``__archspec 1 x86_64``.
+        if package.name != "__archspec":
+            return package
+        known = self._virtual.get(id(package))
+        if known is None:
+            known = self._virtual[id(package)] = (package, replace(package, version="1"))
+        return known[1]
 
     def matches(self, requirement: Requirement, record: CondaRecord) -> bool:
         """Whether a record satisfies a requirement."""
@@ -52,8 +89,6 @@ class Matching:
             if quick is None:
                 quick = self._matcher.matches(requirement.text, record)
             known = self._answers[key] = (quick and record.name.lower() == requirement.name, record)
-            if known[0]:
-                self._fitting.setdefault(requirement.text, set()).add(id(record))
         return known[0]
 
     def matches_virtual(self, requirement: Requirement, package: VirtualPackage) -> bool:

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from smelt.types import CondaRecord, RunExports, SourceLocation
 
 ReferenceKind = Literal["conda", "conda_source", "pypi"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Reference:
-    """How one part of a lock names a package of its ``packages`` list.
+class Reference(NamedTuple):
+    """How one part of a lock names a package of its ``packages`` list: a key that is looked up thousands of times.
 
     ``value``: the URL or path of a binary package, ``name[hash] @ location`` of a source package.
     """

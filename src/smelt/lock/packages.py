@@ -93,18 +93,19 @@ def conda_record(data: Mapping[str, object], location: str, path: str) -> CondaR
     derived = derive(location)
     if derived.file_name is None:
         raise WrongValue(f"{path}.conda", f"{location!r} is not the address of a package archive", near=location)
-    told = (("name", derived.name), ("version", derived.version), ("subdir", derived.subdir))
-    for key, value in (*told, ("file_name", derived.file_name), ("channel", derived.channel)):
-        if key not in fields:
-            if value is None and key != "channel":
-                raise WrongValue(f"{path}.{key}", "is missing, and the address does not tell it", near=location)
-            fields[key] = value
-    build = cast("str", fields.setdefault("build", derived.build or ""))
+    add = fields.setdefault
+    add("name", derived.name)
+    add("version", derived.version)
+    add("file_name", derived.file_name)
+    build = cast("str", add("build", derived.build or ""))
+    subdir = cast("str | None", add("subdir", derived.subdir))
+    if subdir is None:
+        raise WrongValue(f"{path}.subdir", "is missing, and the address does not tell it", near=location)
     if "build_number" not in fields:
         fields["build_number"] = derive_build_number(build)
     if "noarch" not in fields:
-        fields["noarch"] = derive_noarch(derived.subdir or cast("str", fields["subdir"]), derived.build or build)
-    channel = cast("str | None", fields["channel"])
+        fields["noarch"] = derive_noarch(derived.subdir or subdir, derived.build or build)
+    channel = cast("str | None", add("channel", derived.channel))
     if channel is not None and not channel.endswith("/"):
         fields["channel"] = channel + "/"
     return CondaRecord(url=to_address(location), **fields)  # pyright: ignore[reportArgumentType]

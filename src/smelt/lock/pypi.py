@@ -7,6 +7,7 @@ checks and what they allow follow the reference's ``satisfiability``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -296,6 +297,35 @@ def build_problem(
             return Problem(
                 "pypi-no-build",
                 f"the lock file contains the package '{package.name}', which has to be built, but `no-build` is set",
+                at=(reached or {}).get(package.name, ()),
+            )
+    return _binary_problem(packages, options, requirements, reached)
+
+
+def _binary_problem(
+    packages: Sequence[PypiPackage],
+    options: PypiOptions,
+    requirements: Sequence[PypiRequirement],
+    reached: Mapping[str, KeyPath] | None,
+) -> Problem | None:
+    """The first wheel of an index or of ``find-links`` although ``no-binary`` forbids it.
+
+    One that is required by its address or path is meant. The reference does not look at this.
+    """
+    if not options.no_binary:
+        return None
+    meant = {own.name for own in (*requirements, *options.dependency_overrides.values()) if own.is_source}
+    for text in (text for package in packages for text in requires_dist(package) if "@" in text):
+        with suppress(ValueError):  # of a package that nothing requires, or it would have been said already
+            own = from_text(text).own
+            meant |= {own.name} if own.is_source else set()
+    for package in packages:
+        forbidden = options.no_binary == "all" or package.name in options.no_binary
+        wheel = package.location.partition("#")[0].endswith(".whl") and not package.location.startswith("direct+")
+        if forbidden and wheel and package.name not in meant:
+            return Problem(
+                "pypi-no-binary",
+                f"the lock file contains a wheel of the package '{package.name}', but `no-binary` is set",
                 at=(reached or {}).get(package.name, ()),
             )
     return None

@@ -31,11 +31,12 @@ class QuickMatch:
     ``alternatives``: one of them must hold; each is a tuple of bounds that must all hold.
     """
 
-    __slots__ = ("_alternatives", "_build")
+    __slots__ = ("_alternatives", "_answers", "_build")
 
     def __init__(self, alternatives: tuple[tuple[Bound, ...], ...], build: Callable[[str], object] | None) -> None:
         self._alternatives = alternatives
         self._build = build
+        self._answers: dict[str, bool | None] = {}
 
     @property
     def anything(self) -> bool:
@@ -46,6 +47,11 @@ class QuickMatch:
         """Whether a package of this version and build satisfies it; None where only rattler can tell."""
         if self._build is not None and not self._build(build):
             return False
+        if version not in self._answers:
+            self._answers[version] = self._holds(version)
+        return self._answers[version]
+
+    def _holds(self, version: str) -> bool | None:
         numbers = _numbers(version)
         answer: bool | None = False
         for bounds in self._alternatives:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import filterfalse
 from pathlib import Path
 
 from smelt.lock.matching import LockedConda, Matching
@@ -57,11 +58,6 @@ def _elsewhere(spec: CondaSpec, package: LockedConda | None) -> Problem | None:
     )
 
 
-def _solver_view(package: VirtualPackage) -> VirtualPackage:
-    # Declared (and locked) as ``__archspec=0=x86_64``, solved with as ``__archspec 1 x86_64``.
-    return replace(package, version="1") if package.name == "__archspec" else package
-
-
 class Walk:
     """One environment on one platform: ``conda`` maps normalised names to its locked packages."""
 
@@ -75,12 +71,16 @@ class Walk:
     ) -> None:
         self._conda = conda
         self._lock = lock
-        self._virtual = {package.name: _solver_view(package) for package in virtual_packages}
+        self._virtual = {package.name: matching.solver_view(package) for package in virtual_packages}
+        self._held: Mapping[str, LockedConda | VirtualPackage] = {**self._virtual, **conda}
         self._matching = matching
         self._source_records = source_records
-        # Per package what is still to be followed ("" is the package itself), and the extras that are or were.
-        self._visited: dict[str, set[str]] = {}
+        # The packages that were reached, and those of them whose requirements were gone through.
+        self._visited: set[str] = set()
+        self._followed: set[str] = set()
+        # Per package the extras that are or were to be followed, and those that still are.
         self._extras: dict[str, set[str]] = {}
+        self._todo: dict[str, set[str]] = {}
         # The requirement of the manifest from which a package was reached first.
         self._places: dict[str, Place] = {}
         self._from_source: set[str] = set()
@@ -138,7 +138,7 @@ class Walk:
         """Go through a package that something outside of conda asks for, by its normalised name."""
         if name in self._visited:
             return None
-        self._visited[name] = {""}
+        self._visited.add(name)
         waiting = [name]
         while waiting:
             problem = self._depends_of(waiting.pop(), waiting)
@@ -201,17 +201,27 @@ class Walk:
 
     def _depends_of(self, name: str, waiting: list[str]) -> Problem | None:
         package = self._conda[name]
-        extras = self._visited[name]
+        extras = self._todo.pop(name, ())
         try:
-            requirements = self._matching.depends(package) if "" in extras else ()
-            if len(extras) > 1 or not requirements:
-                more = [text for extra in sorted(extras) if extra for text in package.extra_depends.get(extra, ())]
+            needs = self._matching.needs(package) if name not in self._followed else None
+            requirements = needs.requirements if needs is not None else ()
+            if extras:
+                more = [text for extra in sorted(extras) for text in package.extra_depends.get(extra, ())]
                 requirements = (*requirements, *map(self._matching.parse, more))
         except ValueError as error:
             return Problem("unsatisfied", f"{error} (required by '{_origin(package)}')")
-        extras.clear()
+        self._followed.add(name)
+        if needs is not None and needs.simple and not extras and isinstance(package, CondaRecord):
+            # nearly all that is walked through, and mostly met in another environment or on another platform already
+            held = map(id, map(self._held.get, needs.names))
+            if not all(map(self._matching.met.__contains__, zip(needs.ids, held, strict=True))):
+                problem = self._need_all(requirements, package)
+                if problem is not None:
+                    return problem
+            for needed in filterfalse(self._visited.__contains__, needs.names):
+                self._reach(needed, name, waiting)
+            return None
         from_source: Mapping[str, SourceLocation] = package.source_depends if isinstance(package, SourcePackage) else {}
-        fitting, held, visited = self._matching.fitting, self._conda, self._visited  # this is the loop that takes time
         for requirement in requirements:
             if requirement.condition is not None and not self._holds(requirement.condition):
                 continue
@@ -219,31 +229,47 @@ class Walk:
             if needed in from_source:
                 base = folder_of(package) if isinstance(package, SourcePackage) else "."
                 problem = self._need_source(requirement, from_source[needed], base, requirement.text, _origin(package))
-                if problem is not None:
-                    return problem
-            elif id(held.get(needed)) not in fitting.get(requirement.text, ()):
+            else:
                 problem = self._need(requirement, requirement.text, package)
-                if problem is not None:
-                    return problem
-            if needed not in visited or requirement.extras:
-                if name in self._places:
-                    self._places.setdefault(needed, self._places[name])
+            if problem is not None:
+                return problem
+            self._reach(needed, name, waiting)
+            if requirement.extras:
                 self._visit(requirement, waiting)
         return None
+
+    def _need_all(self, requirements: Sequence[Requirement], by: LockedConda) -> Problem | None:
+        matching = self._matching
+        for requirement in requirements:
+            held = self._held.get(requirement.name)
+            if (id(requirement), id(held)) in matching.met:
+                continue
+            problem = self._need(requirement, requirement.text, by)
+            if problem is not None:
+                return problem
+            if held is not None:
+                matching.meets(requirement, held)
+        return None
+
+    def _reach(self, name: str, by: str, waiting: list[str]) -> None:
+        """Queue a package that ``by`` requires, if it was not reached before."""
+        if name not in self._visited and name in self._conda:
+            self._visited.add(name)
+            waiting.append(name)
+            if by in self._places:
+                self._places.setdefault(name, self._places[by])
 
     def _visit(self, requirement: Requirement, waiting: list[str]) -> None:
         """Queue the requirements of a package, and those of extras that were not followed yet."""
         name = requirement.name
         if name not in self._conda:
             return
-        todo = self._visited.get(name)
-        first = todo is None
-        if todo is None:
-            todo = self._visited[name] = {""}
-        followed = self._extras.setdefault(name, set())
-        new = {extra for extra in requirement.extras if extra not in followed}
-        followed |= new
-        todo |= new
+        first = name not in self._visited
+        self._visited.add(name)
+        new = set(requirement.extras).difference(self._extras.get(name, ()))
+        if new:
+            self._extras.setdefault(name, set()).update(new)
+            self._todo.setdefault(name, set()).update(new)
         if first or new:
             waiting.append(name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 _EMPTY: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
@@ -82,3 +82,75 @@ class CondaRecord:
 
     def __hash__(self) -> int:
         return hash((self.url, self.sha256, self.build))
+
+
+class _Open:
+    """A record while its values are put in: of the same slots, and not frozen."""
+
+    __slots__ = CondaRecord.__slots__
+
+
+def _fill(
+    self: CondaRecord,
+    *,
+    name: str,
+    version: str,
+    build: str,
+    build_number: int,
+    subdir: str,
+    url: str,
+    file_name: str,
+    channel: str | None,
+    noarch: str | None = None,
+    depends: tuple[str, ...] = (),
+    constrains: tuple[str, ...] = (),
+    extra_depends: Mapping[str, tuple[str, ...]] = _EMPTY,
+    sha256: str | None = None,
+    md5: str | None = None,
+    size: int | None = None,
+    timestamp: int | None = None,
+    license: str | None = None,
+    license_family: str | None = None,
+    features: str | None = None,
+    track_features: tuple[str, ...] = (),
+    flags: tuple[str, ...] = (),
+    purls: tuple[str, ...] | None = None,
+    run_exports: RunExports | None = None,
+    python_site_packages_path: str | None = None,
+    legacy_bz2_md5: str | None = None,
+    legacy_bz2_size: int | None = None,
+) -> None:
+    _set(self, "__class__", _Open)
+    draft = cast("Any", self)
+    draft.name = name
+    draft.version = version
+    draft.build = build
+    draft.build_number = build_number
+    draft.subdir = subdir
+    draft.url = url
+    draft.file_name = file_name
+    draft.channel = channel
+    draft.noarch = noarch
+    draft.depends = depends
+    draft.constrains = constrains
+    draft.extra_depends = extra_depends
+    draft.sha256 = sha256
+    draft.md5 = md5
+    draft.size = size
+    draft.timestamp = timestamp
+    draft.license = license
+    draft.license_family = license_family
+    draft.features = features
+    draft.track_features = track_features
+    draft.flags = flags
+    draft.purls = purls
+    draft.run_exports = run_exports
+    draft.python_site_packages_path = python_site_packages_path
+    draft.legacy_bz2_md5 = legacy_bz2_md5
+    draft.legacy_bz2_size = legacy_bz2_size
+    draft.__class__ = CondaRecord
+
+
+# ``__init__`` of a frozen dataclass takes 26 calls of ``object.__setattr__``, and a lock has thousands of records
+_set = object.__setattr__
+CondaRecord.__init__ = _fill
