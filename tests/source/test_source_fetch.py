@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from test_source_archive import tar
 
+from smelt.config.network import Network
 from smelt.errors import SourceError
 from smelt.lock.model import BuildSource
 from smelt.source import download
@@ -255,6 +256,20 @@ def test_an_sdist_is_found_where_uv_is_told_to_look(
     with pytest.raises(SourceError, match=r"no source distribution of demo 2\.0") as caught:
         pin(SourceLocation(pypi="demo==2.0"), tmp_path)
     assert caught.value.notes
+
+
+def test_settings_of_the_network_hold_for_sdists(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy of the configuration is asked; what is told of it is without its password."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "UV_NO_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://me:s3cret@index.example/simple")
+    proxy = f"http://127.0.0.1:{server.server_address[1]}"
+    with pytest.raises(SourceError) as caught:
+        locate_sdist("demo==1.0", tmp_path, Network(proxies=(("HTTP_PROXY", proxy), ("http_proxy", proxy))))
+    assert server.asked
+    assert "s3cret" not in str(caught.value.notes)
 
 
 @pytest.mark.parametrize("text", ["demo", "demo>=1", "demo==", "-e==1", "demo==1; x", "demo==1 --index-url=x"])

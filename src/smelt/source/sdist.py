@@ -14,6 +14,8 @@ from typing import Any, cast
 
 from smelt.config.network import Network
 from smelt.errors import SourceError
+from smelt.fs import cache_root
+from smelt.solve.network import redacted, uv_variables
 
 _RELEASE = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)\s*")
 
@@ -62,11 +64,11 @@ def locate_sdist(release: str, folder: Path, network: Network | None = None) -> 
         "pylock.toml",
     ]
     offline = network is not None and network.offline
-    answer = _run([*command, *(("--offline",) if offline else ())], f"{name}=={version}\n", folder)
+    answer = _run([*command, *(("--offline",) if offline else ())], f"{name}=={version}\n", folder, network)
     if answer.returncode != 0 and not offline and _is_network(answer.stderr):
-        answer = _run([*command, "--offline"], f"{name}=={version}\n", folder)
+        answer = _run([*command, "--offline"], f"{name}=={version}\n", folder, network)
     if answer.returncode != 0:
-        explanation = answer.stderr.strip()
+        explanation = redacted(answer.stderr.strip())
         raise SourceError(
             f"uv finds no source distribution of {name} {version}",
             code="pypi-release",
@@ -101,8 +103,9 @@ def _uv() -> str:
     return os.fspath(find_uv_bin())
 
 
-def _run(command: list[str], text: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if key not in _VARIABLES}
+def _run(command: list[str], text: str, folder: Path, network: Network | None) -> subprocess.CompletedProcess[str]:
+    own = {key: value for key, value in os.environ.items() if key not in _VARIABLES}
+    environment = {"UV_CACHE_DIR": str(cache_root() / "uv-cache"), **uv_variables(network or Network()), **own}
     return subprocess.run(
         command,
         input=text,
