@@ -52,6 +52,11 @@ def test_the_command_names_the_package(user: User) -> None:
     ]
 
 
+def test_signals_have_their_default_meaning(user: User) -> None:
+    """Python ignores SIGPIPE; what is called by it must not, or it complains where its reader is gone."""
+    assert user.run("-s", "words", "sh", "-c", "kill -PIPE $$; echo ignored", code=-13).stdout == ""
+
+
 def test_an_environment_is_made_once(user: User) -> None:
     user.run("greet")
     (made,) = (path for path in (user.cache / "smelt" / "exec").iterdir() if path.is_dir())

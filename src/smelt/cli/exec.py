@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smelt.cli.external import wait_for
+from smelt.cli.external import become, wait_for
 from smelt.cli.options import split_words
 from smelt.cli.settings import WITH_VALUE, add_config_source, add_settings
 from smelt.cli.terminal import Terminal, program
@@ -108,7 +108,7 @@ def _become(words: Sequence[str], environment: ExecEnvironment, variables: dict[
             stream.flush()
     try:
         if os.name == "posix":
-            os.execve(found, list(words), variables)
+            become(found, words, variables)
         return wait_for([found, *words[1:]], variables)
     except OSError as error:
         raise TaskError(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 
 def find_external(name: str) -> str | None:
@@ -27,8 +29,24 @@ def run_external(program: str, arguments: Sequence[str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "posix":
-        os.execv(program, [program, *arguments])
+        become(program, [program, *arguments], os.environ)
     return subprocess.run([program, *arguments], check=False).returncode
+
+
+def become(program: str, arguments: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+    """Become ``program`` on POSIX; signals that Python ignores for itself have their default meaning there.
+
+    Raises OSError, with everything as it was.
+    """
+    ignored = [each for each in (signal.SIGPIPE, signal.SIGXFSZ) if signal.getsignal(each) is signal.SIG_IGN]
+    try:
+        for each in ignored:
+            signal.signal(each, signal.SIG_DFL)
+        os.execve(program, list(arguments), dict(variables))
+    except OSError:
+        for each in ignored:
+            signal.signal(each, signal.SIG_IGN)
+        raise
 
 
 def wait_for(command: Sequence[str], variables: Mapping[str, str], *, empty_stdin: bool = False) -> int:

@@ -9,7 +9,7 @@ import shutil
 import sys
 from contextlib import suppress
 
-from smelt.cli.external import wait_for
+from smelt.cli.external import become, wait_for
 from smelt.cli.location import refuse_for_script
 from smelt.cli.options import check_script_lock, load, lock_mode
 from smelt.cli.settings import settings_for
@@ -60,5 +60,5 @@ def run_script(arguments: argparse.Namespace, terminal: Terminal) -> int:
             with suppress(OSError, ValueError):
                 stream.flush()
         if os.name == "posix" and not script.source.transient:
-            os.execve(python, command, variables)
+            become(python, command, variables)
         return wait_for(command, variables, empty_stdin=given == "-")
