@@ -181,6 +181,34 @@ def test_run_exports_come_from_the_channels_table(tmp_path: Path) -> None:
     assert found.run_exports.strong == ("x >=1",)
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ([], "is no table of run-exports"),
+        ({"packages.conda": {"x-1.0-h0_0.conda": {"run_exports": "x"}}}, "make no sense"),
+        ({"packages.conda": {"x-1.0-h0_0.conda": {"run_exports": {"weak": "x"}}}}, "weak must be a list"),
+        ({"packages.conda": {"x-1.0-h0_0.conda": []}, "packages": 7}, "cannot read the run-exports of"),
+    ],
+)
+def test_run_exports_that_make_no_sense(tmp_path: Path, table: object, said: str) -> None:
+    (tmp_path / "linux-64").mkdir()
+    (tmp_path / "linux-64/run_exports.json").write_text(json.dumps(table))
+    url = (tmp_path / "linux-64/x-1.0-h0_0.conda").as_uri()
+    record = from_repodata(entry("x"), url=url, file_name="x-1.0-h0_0.conda", channel=tmp_path.as_uri())
+    with pytest.raises(ChannelError, match=said):
+        asyncio.run(RunExportsSource().complete([record]))
+
+
+def test_run_exports_of_the_oldest_form(tmp_path: Path) -> None:
+    (tmp_path / "linux-64").mkdir()
+    table = {"packages": {"x-1.0-h0_0.conda": {"run_exports": ["x >=1"]}}}
+    (tmp_path / "linux-64/run_exports.json").write_text(json.dumps(table))
+    url = (tmp_path / "linux-64/x-1.0-h0_0.conda").as_uri()
+    record = from_repodata(entry("x"), url=url, file_name="x-1.0-h0_0.conda", channel=tmp_path.as_uri())
+    (found,) = asyncio.run(RunExportsSource().complete([record]))
+    assert found.run_exports is not None and found.run_exports.weak == ("x >=1",)
+
+
 def test_matching() -> None:
     matcher = RattlerMatcher()
     record = from_repodata(entry("x", "1.5"), url="https://c.example/linux-64/x-1.5-h0_0.conda",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from smelt.config.network import Network
 from smelt.errors import ChannelError
-from smelt.solve.network import client, redacted
+from smelt.solve.network import client, redacted, without_addresses
 from smelt.types import CondaRecord, RunExports
 
 
@@ -24,7 +24,7 @@ class RunExportsSource:
 
     def __init__(self, network: Network | None = None) -> None:
         self._network = network or Network()
-        self._tables: dict[str, asyncio.Task[dict[str, Any] | None]] = {}
+        self._tables: dict[str, asyncio.Task[dict[str, object] | None]] = {}
         self._found: dict[str, asyncio.Task[RunExports]] = {}
         self._client: Any = None
 
@@ -53,12 +53,13 @@ class RunExportsSource:
             self._tables[folder] = task
         table = await task
         for key in ("packages.conda", "packages"):
-            section: dict[str, dict[str, Any]] = (table or {}).get(key) or {}
-            if record.file_name in section:
-                return RunExports.from_dict(section[record.file_name].get("run_exports") or {})
+            section = table.get(key) if table is not None else None
+            entry = _mapping_in(section, record.file_name)
+            if entry is not None:
+                return _understood(entry.get("run_exports") or {}, record)
         return await self._from_archive(record)
 
-    async def _table(self, folder: str) -> dict[str, Any] | None:
+    async def _table(self, folder: str) -> dict[str, object] | None:
         url = f"{folder}/run_exports.json"
         path = local_path(url)
         if path is not None:
@@ -77,9 +78,12 @@ class RunExportsSource:
                     f"cannot read {redacted(url)}", code="channel-unreachable", notes=[redacted(str(error))]
                 ) from error
         try:
-            return json.loads(text)
+            data: object = json.loads(text)
         except ValueError as error:
             raise ChannelError(f"{redacted(url)} is not JSON", code="channel-broken", notes=[str(error)]) from error
+        if not isinstance(data, dict):
+            raise ChannelError(f"{redacted(url)} is no table of run-exports", code="channel-broken")
+        return cast("dict[str, object]", data)
 
     async def _from_archive(self, record: CondaRecord) -> RunExports:
         from rattler.package_streaming import PackageArchive
@@ -91,19 +95,42 @@ class RunExportsSource:
             else:
                 archive = await PackageArchive.from_url(self._http(), record.url)
             content = await archive.read_file("info/run_exports.json")
-            exports: dict[str, Any] = json.loads(content) if content is not None else {}
+            exports: object = json.loads(content) if content is not None else {}
         except Exception as error:
             raise ChannelError(
                 f"cannot read the run-exports of {record.file_name}",
                 code="channel-unreachable",
                 notes=[redacted(f"{record.url}: {error}")],
             ) from error
-        return RunExports.from_dict(exports)
+        return _understood(exports, record)
 
     def _http(self) -> Any:
         if self._client is None:
             self._client = client(self._network)
         return self._client
+
+
+def _mapping_in(section: object, name: str) -> Mapping[str, object] | None:
+    """The table called ``name`` in ``section``; None where there is none, or one of them is none."""
+    found = cast("dict[str, object]", section).get(name) if isinstance(section, dict) else None
+    return cast("dict[str, object]", found) if isinstance(found, dict) else None
+
+
+def _understood(data: object, record: CondaRecord) -> RunExports:
+    """Raises ChannelError where the package says something that cannot be meant."""
+    if isinstance(data, list):  # the oldest form: a plain list is weak
+        data = {"weak": cast("list[object]", data)}
+    try:
+        if not isinstance(data, dict):
+            raise TypeError("run_exports must be a table")
+        return RunExports.from_dict(cast("dict[str, object]", data))
+    except TypeError as error:
+        raise ChannelError(
+            f"the run-exports of {record.file_name} make no sense: {error}",
+            code="channel-broken",
+            notes=[redacted(record.url)],
+            help="tell who maintains the package",
+        ) from error
 
 
 def local_path(url: str) -> Path | None:
@@ -117,5 +144,5 @@ def local_path(url: str) -> Path | None:
 
 
 def _is_missing(error: Exception) -> bool:
-    text = str(error)
+    text = without_addresses(str(error))
     return "404" in text or "not found" in text.lower()
