@@ -22,6 +22,7 @@ from smelt.channel.targets import Target
 from smelt.errors import ChannelError
 from smelt.fs import smelt_cache, write_bytes
 from smelt.solve.network import redacted
+from smelt.solve.transfer import read_address
 from smelt.types import sha256_file
 
 _ATTEMPTS = 3
@@ -167,12 +168,10 @@ def _check(found: str, wheel: LockedWheel) -> None:
 
 
 def _download(url: str) -> bytes:
-    request = urllib.request.Request(_without_user(url), headers={"User-Agent": "smelt", **_authorization(url)})
     failure: Exception | None = None
     for _ in range(_ATTEMPTS):
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-                return cast("bytes", answer.read())
+            return read_address(_without_user(url), timeout=_TIMEOUT, headers=_authorization(url))
         except urllib.error.HTTPError as error:
             failure = error
             if error.code < 500 and error.code != 429:

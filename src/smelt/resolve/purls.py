@@ -72,11 +72,10 @@ class PurlMapper:
             if location.startswith(("http://", "https://")):
                 if self._offline:
                     raise OSError("smelt is offline")
-                import urllib.request  # with what it needs 10 ms, and few workspaces have such a mapping
+                # with what it needs 10 ms, and few workspaces have such a mapping
+                from smelt.solve.transfer import read_address
 
-                request = urllib.request.Request(location, headers={"User-Agent": "smelt"})
-                with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-                    text = cast("bytes", answer.read())
+                text = read_address(location, timeout=_TIMEOUT)
             else:
                 path = Path(location.removeprefix("file://")).expanduser()
                 text = (self._root / path).read_bytes()

@@ -13,7 +13,6 @@ import netrc
 import re
 import tempfile
 import urllib.error
-import urllib.request
 import zipfile
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -39,6 +38,7 @@ from smelt.solve.pypi_project import read_project
 from smelt.solve.pypi_request import PypiSolveRequest
 from smelt.solve.pypi_static import sdist_metadata
 from smelt.solve.pypi_uv import UvFailed, run_uv
+from smelt.solve.transfer import read_address
 
 _TIMEOUT = 30
 _AT_ONCE = 16
@@ -157,11 +157,9 @@ def _fetch(url: str, request: PypiSolveRequest) -> bytes | None:
         return None
     parts = urlsplit(url.partition("#")[0])
     plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    message = urllib.request.Request(plain, headers={"User-Agent": "smelt", **_authorization(url, request)})
     for _ in range(2):
         try:
-            with urllib.request.urlopen(message, timeout=_TIMEOUT) as answer:
-                return cast("bytes", answer.read())
+            return read_address(plain, timeout=_TIMEOUT, headers=_authorization(url, request))
         except urllib.error.HTTPError as error:
             if error.code < 500:
                 return None
