@@ -269,6 +269,14 @@ def test_in_a_repository_what_git_tracks_or_does_not_ignore_belongs(repository: 
     assert "src/a.c" not in {file.path for file in tree_digest(package).files}
 
 
+@UNIX
+def test_a_repository_in_a_folder_with_a_strange_name(repository: Path) -> None:
+    """What Python takes for ends of lines is none for git."""
+    strange = repository.rename(repository.parent / "a\u2028b\x85c\x0cd")
+    files = {file.path for file in tree_digest(strange / "package").files}
+    assert files == {".gitignore", "keep.log", "nested/in", "src/a.c", "tracked.log", "untracked.c"}
+
+
 def test_a_tree_in_a_folder_that_its_repository_ignores_is_whole(repository: Path) -> None:
     (repository / ".gitignore").write_text("scratch/\n")
     inner = repository / "scratch" / "workspace"

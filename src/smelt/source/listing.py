@@ -164,9 +164,10 @@ def _git_listing(root: Path) -> Listing | None:
         "--git-path",
         "info/exclude",
     )
-    if paths is None:
+    said = paths.decode("utf-8", "surrogateescape").split("\n") if paths is not None else []
+    if len(said) != 4:  # the last one is empty; more of them where a name holds a line break
         return None
-    top, index, exclude = paths.decode("utf-8", "surrogateescape").splitlines()
+    top, index, exclude, _ = said
     listed = _git(executable, root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     ignored = _git(executable, root, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
     if listed is None or ignored is None:
