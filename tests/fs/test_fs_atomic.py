@@ -97,6 +97,19 @@ def test_a_folder_is_put_in_place_of_another(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links of Unix")
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
+    """Somebody else may have made the workspace, with links to files of the user."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for name in ("lock", "lock.holder"):
+        (tmp_path / name).symlink_to(precious)
+        with pytest.raises(OSError), hold(tmp_path / "lock", "anything"):
+            pass
+        (tmp_path / name).unlink(missing_ok=True)
+        assert precious.read_text() == "mine"
+
+
 def test_who_waits_is_told_for_whom(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     code = (

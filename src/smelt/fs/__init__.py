@@ -2,12 +2,13 @@
 
 from smelt.fs.atomic import remove_tree, replace_folder, staging_folder, write_bytes, write_text
 from smelt.fs.caches import cache_root, smelt_cache
-from smelt.fs.locks import hold, hold_if_free
+from smelt.fs.locks import hold, hold_if_free, note_holder
 
 __all__ = [
     "cache_root",
     "hold",
     "hold_if_free",
+    "note_holder",
     "remove_tree",
     "replace_folder",
     "smelt_cache",

@@ -43,12 +43,22 @@ def hold(
             waiting(f"waiting for {who} ({path})")
         _acquire(lock, check)
     try:
-        holder.write_text(f"process {os.getpid()}, {purpose}\n", encoding="utf-8")
+        note_holder(holder, purpose)
         yield
     finally:
         with suppress(OSError):
             holder.unlink()  # while it is ours
         lock.release()
+
+
+def note_holder(path: Path, purpose: str) -> None:
+    """Write down who holds a lock. Raises OSError.
+
+    Never through a link: a workspace that somebody else made may hold one to any file of the user.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(f"process {os.getpid()}, {purpose}\n".encode())
 
 
 @contextmanager

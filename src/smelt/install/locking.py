@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from smelt.fs import note_holder
+
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.1
 
@@ -27,7 +29,9 @@ async def exclusive(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = path.with_name(path.name + ".holder")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    # never through a link, which may lead to any file of the user
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags, 0o666)
     try:
         pause = _FIRST_PAUSE
         told = False
@@ -43,7 +47,7 @@ async def exclusive(
         try:
             if purpose is not None:
                 with suppress(OSError):  # only a courtesy: the disk may be full, and we may be about to free it
-                    holder.write_text(f"process {os.getpid()}, {purpose}\n", encoding="utf-8")
+                    note_holder(holder, purpose)
             yield descriptor
         finally:
             if purpose is not None:

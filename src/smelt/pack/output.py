@@ -42,7 +42,9 @@ def output_stream(target: Path | IO[bytes], *, mode: int = 0o666) -> Generator[I
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), mode)
+        # in a folder that others write to, too, a link may wait under that name
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(part, flags, mode)
     except OSError as error:
         raise unwritable(target, error) from error
     try:
