@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from install_kit import SUBDIR, Link, assert_exact, make_package, present_files, request_for, run
 
+from smelt.errors import InstallError
 from smelt.install.cache_entry import entry_problem
 from smelt.install.prefix import install
 from smelt.install.request import InstallResult, SilentReporter
@@ -217,6 +218,32 @@ def test_a_link_out_of_the_prefix_is_cut_and_what_it_points_to_stays(tmp_path: P
     run(request)
     assert (outside / "x").read_bytes() == b"precious"
     assert_exact(request)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("linked", [".pixi", ".pixi/envs", ".pixi/envs/default"])
+def test_a_link_to_something_else_is_not_taken_for_an_environment(
+    tmp_path: Path, tools: tuple[CondaRecord, ...], linked: str
+) -> None:
+    """A workspace that somebody else made may hold a link to any folder of the user."""
+    request = request_for(tmp_path, *tools)
+    inner = request.prefix.relative_to(tmp_path / linked)
+    precious = tmp_path / "precious"
+    (precious / inner / "conda-meta").mkdir(parents=True)
+    (precious / inner / "conda-meta/numpy-1.0-0.json").write_text("{}")
+    (precious / inner / "thesis.txt").write_text("years of work")
+    before = {path: path.lstat() for path in (precious / inner).rglob("*")}
+    (tmp_path / linked).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / linked).symlink_to(precious)
+    with pytest.raises(InstallError) as caught:
+        run(request)
+    assert caught.value.kind == "environment-link" and str(precious) in caught.value.message
+    assert {path: path.lstat() for path in (precious / inner).rglob("*")} == before
+    shutil.rmtree(precious / inner)
+    (precious / inner).mkdir()
+    assert run(request).changed  # an empty folder is what the user put there for it
+    assert run(request_for(tmp_path, *tools[:2])).changed
+    assert_exact(request_for(tmp_path, *tools[:2]))
 
 
 def test_an_unfinished_prefix_is_made_anew(tmp_path: Path, channel: Path, tools: tuple[CondaRecord, ...]) -> None:

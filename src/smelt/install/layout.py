@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from smelt.errors import InstallError
 from smelt.install.request import InstallRequest
-from smelt.install.state import conda_meta
+from smelt.install.state import FINGERPRINT, MARKER, conda_meta, record_files
 
 REFERENCE_VERSION = "0.77.0"
 _GITIGNORE = "*\n!config.toml\n"
@@ -73,3 +74,26 @@ def lock_path(prefix: Path, environment: str, state_folder: Path | None) -> Path
 def activation_folder(state_folder: Path) -> Path:
     """Where the answers of activation scripts are kept."""
     return state_folder / "smelt" / "activation"
+
+
+def check_place(prefix: Path) -> None:
+    """Raise InstallError (``environment-link``) where a prefix is reached by a link and holds no environment.
+
+    An installation removes what is not locked, and a workspace of somebody else may hold a link to any folder of the
+    user. A link to an empty folder, or to an environment that smelt or the reference made, is the user's own.
+    """
+    if not any(each.is_symlink() for each in (prefix, *prefix.parents[:2])):
+        return
+    if any((conda_meta(prefix) / name).is_file() for name in (MARKER, FINGERPRINT, "pixi")):
+        return
+    try:
+        found = sorted(path.name for path in prefix.iterdir() if path.name != "conda-meta")
+    except FileNotFoundError:
+        return
+    if found or record_files(prefix):
+        raise InstallError(
+            f"{prefix} is a link to {prefix.resolve()}, which holds something that is no environment of a workspace",
+            code="environment-link",
+            notes=[f"there is {', '.join(found[:5])}{', …' if len(found) > 5 else ''}"] if found else [],
+            help="remove the link, or let it lead to an empty folder",
+        )

@@ -16,7 +16,7 @@ from smelt.fs import cache_root
 from smelt.install.cache_entry import PACKAGES
 from smelt.install.contents import is_whole, remember
 from smelt.install.failure import broken_off, prefix_error, rattler_error, skipped_scripts
-from smelt.install.layout import lock_path, prepare_state_folder, recorded_prefix, write_environment_files
+from smelt.install.layout import check_place, lock_path, prepare_state_folder, recorded_prefix, write_environment_files
 from smelt.install.locking import exclusive
 from smelt.install.packages import provide
 from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
@@ -66,6 +66,7 @@ async def install(request: InstallRequest, reporter: InstallReporter | None = No
     if not force and _is_right(request):
         return InstallResult(prefix=prefix, digest=request.digest, changed=False)
     _check_records(request)
+    check_place(prefix)
     if request.pypi is not None:
         check_python(request.pypi, has_python=_python(request) is not None)
     try:
