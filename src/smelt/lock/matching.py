@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
-from typing import NamedTuple, cast
+from typing import cast
 
 from smelt.lock.matcher import Matcher
 from smelt.lock.model import SourceLock, SourcePackage
-from smelt.lock.requirement import Requirement, parse_requirement
-from smelt.types import CondaRecord, VirtualPackage
+from smelt.lock.requirement import Requirement, describe, from_spec, parse_requirement
+from smelt.types import CondaRecord, CondaSpec, VirtualPackage
 
 LockedConda = CondaRecord | SourcePackage
 _NAME: Callable[[Requirement], str] = attrgetter("name")
 
 
-class Needs(NamedTuple):
+class Needs:
     """The requirements of a package. ``names``: of each, what it is on; ``ids``: of each, its ``id``.
 
-    ``simple``: none of them has extras or a condition.
+    ``simple``: none of them has extras or a condition. ``held``: the packages that met them the last time.
     """
 
-    requirements: tuple[Requirement, ...]
-    names: tuple[str, ...]
-    ids: tuple[int, ...]
-    simple: bool
+    __slots__ = ("held", "ids", "names", "requirements", "simple")
+
+    def __init__(self, requirements: tuple[Requirement, ...], special: set[int]) -> None:
+        # loops in C: a large lock has a hundred thousand requirements
+        self.requirements = requirements
+        self.names = tuple(map(_NAME, requirements))
+        self.ids = tuple(map(id, requirements))
+        self.simple = special.isdisjoint(self.ids)
+        self.held: tuple[LockedConda | VirtualPackage | None, ...] | None = None
 
 
 class Matching:
@@ -38,6 +43,7 @@ class Matching:
         self._parsed: dict[str, Requirement] = {}
         self._special: set[int] = set()
         self._needs: dict[int, tuple[LockedConda, Needs]] = {}
+        self._wanted: dict[tuple[str, int], tuple[CondaSpec, tuple[Requirement, str]]] = {}
         self._virtual: dict[int, tuple[VirtualPackage, VirtualPackage]] = {}
         self._kept: dict[int, object] = {}
         self.met: set[tuple[int, int]] = set()
@@ -57,12 +63,17 @@ class Matching:
         """The requirements of a package, without its extras. Raises ValueError."""
         known = self._needs.get(id(package))
         if known is None:
-            # loops in C: a large lock has a hundred thousand requirements, of which most were seen before
-            found = tuple(map(self._parsed.get, package.depends))
+            found = tuple(map(self._parsed.get, package.depends))  # most were seen before
             parsed = cast("tuple[Requirement, ...]", found) if all(found) else tuple(map(self.parse, package.depends))
-            ids = tuple(map(id, parsed))
-            needs = Needs(parsed, tuple(map(_NAME, parsed)), ids, self._special.isdisjoint(ids))
+            needs = Needs(parsed, self._special)
             known = self._needs[id(package)] = (package, needs)
+        return known[1]
+
+    def wanted(self, name: str, spec: CondaSpec) -> tuple[Requirement, str]:
+        """A requirement of the manifest, and what messages call it. Raises ValueError."""
+        known = self._wanted.get((name, id(spec)))
+        if known is None:
+            known = self._wanted[name, id(spec)] = (spec, (from_spec(name, spec), describe(name, spec)))
         return known[1]
 
     def meets(self, requirement: Requirement, package: LockedConda | VirtualPackage) -> None:

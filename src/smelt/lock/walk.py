@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import filterfalse
+from operator import is_
 from pathlib import Path
 
-from smelt.lock.matching import LockedConda, Matching
+from smelt.lock.matching import LockedConda, Matching, Needs
 from smelt.lock.model import Lock, SourcePackage
 from smelt.lock.requirement import Both, Condition, Requirement, describe, from_spec
 from smelt.lock.sources import folder_of, source_mismatch
@@ -106,12 +107,11 @@ class Walk:
         for dependency in dependencies:
             name, spec = dependency.name, dependency.spec
             try:
-                requirement = from_spec(name, spec)
+                requirement, text = self._matching.wanted(name, spec)
             except ValueError as error:
                 return Problem("unsatisfied", str(error), dependency.place)
             if requirement.condition is not None and not self._holds(requirement.condition):
                 continue
-            text = describe(name, spec)
             problem = (
                 self._need_source(requirement, spec.location, ".", text, _origin(None))
                 if spec.location is not None
@@ -213,13 +213,18 @@ class Walk:
         self._followed.add(name)
         if needs is not None and needs.simple and not extras and isinstance(package, CondaRecord):
             # nearly all that is walked through, and mostly met in another environment or on another platform already
-            held = map(id, map(self._held.get, needs.names))
-            if not all(map(self._matching.met.__contains__, zip(needs.ids, held, strict=True))):
-                problem = self._need_all(requirements, package)
+            held = tuple(map(self._held.get, needs.names))
+            if needs.held is None or not all(map(is_, needs.held, held)):
+                problem = self._need_all(needs, held, package)
                 if problem is not None:
                     return problem
+            place = self._places.get(name)
             for needed in filterfalse(self._visited.__contains__, needs.names):
-                self._reach(needed, name, waiting)
+                if needed in self._conda:
+                    self._visited.add(needed)
+                    waiting.append(needed)
+                    if place is not None:
+                        self._places.setdefault(needed, place)
             return None
         from_source: Mapping[str, SourceLocation] = package.source_depends if isinstance(package, SourcePackage) else {}
         for requirement in requirements:
@@ -238,17 +243,20 @@ class Walk:
                 self._visit(requirement, waiting)
         return None
 
-    def _need_all(self, requirements: Sequence[Requirement], by: LockedConda) -> Problem | None:
+    def _need_all(
+        self, needs: Needs, held: tuple[LockedConda | VirtualPackage | None, ...], by: LockedConda
+    ) -> Problem | None:
         matching = self._matching
-        for requirement in requirements:
-            held = self._held.get(requirement.name)
-            if (id(requirement), id(held)) in matching.met:
-                continue
-            problem = self._need(requirement, requirement.text, by)
-            if problem is not None:
-                return problem
-            if held is not None:
-                matching.meets(requirement, held)
+        if not all(map(matching.met.__contains__, zip(needs.ids, map(id, held), strict=True))):
+            for requirement, package in zip(needs.requirements, held, strict=True):
+                if (id(requirement), id(package)) in matching.met:
+                    continue
+                problem = self._need(requirement, requirement.text, by)
+                if problem is not None:
+                    return problem
+                if package is not None:
+                    matching.meets(requirement, package)
+        needs.held = held
         return None
 
     def _reach(self, name: str, by: str, waiting: list[str]) -> None:
