@@ -43,6 +43,12 @@ def made_channel(folder: Path) -> Path:
     return folder
 
 
+def worked() -> float:
+    """Seconds of the processor, of this process and of all that it started and that has ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def alone(recipe: str, source: Path, output: Path, channel: Path, variants: dict[str, list[str]]) -> float:
     """Seconds that rattler-build takes by itself."""
     import rattler_build
@@ -72,19 +78,27 @@ def measure(rounds: int = 5) -> Iterator[Figure]:
             bare: list[float] = []
             ours: list[float] = []
             stored: list[float] = []
+            bare_work: list[float] = []
+            our_work: list[float] = []
             for number in range(rounds + 1):
+                before = worked()
                 bare.append(alone(ARCH, source, root / "output", channel, variants))
-                start = time.perf_counter()
+                bare_work.append(worked() - before)
+                before, start = worked(), time.perf_counter()
                 one = node(variant, source, **inputs)
                 build([one], root, rebuild=frozenset({"fastmath"}))
                 ours.append(time.perf_counter() - start)
+                our_work.append(worked() - before)
                 start = time.perf_counter()
                 build([node(variant, source, **inputs)], root)
                 stored.append(time.perf_counter() - start)
                 if number == 0:  # fills the caches
-                    bare.clear(), ours.clear(), stored.clear()
+                    for each in (bare, ours, stored, bare_work, our_work):
+                        each.clear()
     yield Figure(what="rattler-build alone", seconds=statistics.median(bare))
     yield against("smelt", ours, "rattler-build alone", bare, GOAL)
+    yield Figure(what="rattler-build alone, processor", seconds=statistics.median(bare_work))
+    yield against("smelt, processor", our_work, "rattler-build alone, processor", bare_work, GOAL)
     yield Figure(what="smelt, already built", seconds=statistics.median(stored))
 
 

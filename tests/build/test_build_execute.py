@@ -397,8 +397,9 @@ def test_sources_that_change_meanwhile(tmp_path: Path) -> None:
 @posix
 def test_what_is_not_supported_is_said(tmp_path: Path) -> None:
     one = hello(tmp_path / "source")
-    with pytest.raises(NotSupportedError, match="cross builds"):
-        build([replace(one, subdir="linux-s390x")], tmp_path)
+    with pytest.raises(BuildError, match="is locked to be built on linux-s390x, and this machine is") as caught:
+        build([replace(one, build_subdir="linux-s390x")], tmp_path)
+    assert caught.value.kind == "build-platform"
     outside = {**one.variant.recipe, "source": [{"path": "../elsewhere"}]}
     with pytest.raises(NotSupportedError, match="outside of the folder of the package"):
         build([replace(one, variant=replace(one.variant, recipe=outside))], tmp_path)

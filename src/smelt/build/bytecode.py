@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from smelt.archive import Member
@@ -50,9 +50,7 @@ def compile_modules(
     text changes when they are installed). ``scratch`` is a folder to be made and filled. Raises OSError, and
     subprocess.CalledProcessError if the interpreter does not run.
     """
-    import pathspec
-
-    globs = pathspec.GitIgnoreSpec.from_lines(excluded)
+    is_excluded = _matcher(tuple(excluded))
     modules = [
         member
         for member in sorted(members, key=lambda member: member.name)
@@ -60,7 +58,7 @@ def compile_modules(
         and member.link is None
         and not member.name.startswith(("bin/", "Scripts/", "Library/bin/"))
         and member.name not in unsuited
-        and not globs.match_file(member.name)
+        and not is_excluded(member.name)
     ]
     if not modules:
         return [], []
@@ -85,6 +83,14 @@ def compile_modules(
         if Path(target).is_file()
     ]
     return compiled, done.stdout.decode("utf-8", "replace").splitlines()
+
+
+def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:
+    if not globs:
+        return lambda _: False
+    import pathspec  # seldom needed, and slow to import
+
+    return pathspec.GitIgnoreSpec.from_lines(globs).match_file
 
 
 def _cached(name: str, tag: str) -> str:

@@ -158,6 +158,9 @@ def _index(index: dict[str, Any], request: NormalRequest) -> dict[str, Any]:
 
 def _in_order(found: Sequence[str], locked: Sequence[str]) -> list[str]:
     """``found`` in the order of ``locked``: what comes from run-exports has none. What is not locked comes last."""
+    if set(found) <= set(locked):  # as they mostly are; then nobody has to be asked for the one form of a text
+        places = {text: place for place, text in enumerate(locked)}
+        return sorted(set(found), key=places.__getitem__)
     places = {canonical(text): place for place, text in enumerate(locked)}
     unique = {canonical(text): text for text in found}
     return [unique[text] for text in sorted(unique, key=lambda text: (places.get(text, len(places)), text))]

@@ -27,8 +27,6 @@ from smelt.build.environment import (
     python_of,
 )
 from smelt.build.job import JobSpec, Placement, read_job
-from smelt.build.staged import Seeding, pack_staged
-from smelt.build.tree import Resumed, keep, resume, seen
 from smelt.build.unpacked import unpacked_exports
 from smelt.errors import BuildError, SmeltError
 from smelt.scheduler.guard import keep_lifeline
@@ -36,6 +34,7 @@ from smelt.types import NOARCH
 
 if TYPE_CHECKING:
     from smelt.archive import Member
+    from smelt.build.tree import Resumed
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -139,6 +138,8 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
     resumed = _resume(spec, placement, source, events)
     seeding = None
     if placement.staged is not None:
+        from smelt.build.staged import Seeding
+
         seeding = Seeding(placement.staged, output, folder, spec.name, events)
     try:
         archive = run_engine(
@@ -154,6 +155,8 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
         )
     except BuildFailed:
         if resumed is not None and placement.kept is not None:
+            from smelt.build.tree import keep
+
             # rattler-build worked on a copy: this is the tree as it was
             keep(placement.kept, placement.kept_key, resumed.place, resumed.files)
         raise
@@ -163,11 +166,15 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
         raise BuildError("rattler-build did not ask for the staging output", code="staging-lost")
     _check_shared_files((build_prefix(output, spec.name), prefix), started)
     if spec.stages:
+        from smelt.build.staged import pack_staged
+
         staged = target.with_suffix(".tar.zst")
         pack_staged(output, folder, spec.name, staged, spec.timestamp)
         return {"archive": str(staged), "index": {}, "run_exports": {}, "undeclared": []}
     result = _normalise(spec, placement, archive, target, prefix, events)
     if placement.kept is not None and spec.build_tree is not None and spec.source is not None:
+        from smelt.build.tree import keep, seen
+
         work = output / "bld" / f"rattler-build_{spec.name}" / "work"
         keep(placement.kept, placement.kept_key, work / spec.build_tree, seen(spec.source))
     return result
@@ -177,6 +184,8 @@ def _resume(spec: JobSpec, placement: Placement, source: Path, events: Events) -
     """Go on with what the last build left, where that is wanted. The log says so."""
     if placement.kept is None or not placement.resume or spec.build_tree is None or spec.source is None:
         return None
+    from smelt.build.tree import resume
+
     resumed = resume(placement.kept, placement.kept_key, spec.build_tree, source, spec.source)
     if resumed is not None:
         changed = ", ".join(resumed.changed[:5]) + (" …" if len(resumed.changed) > 5 else "")

@@ -16,12 +16,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smelt.errors import SourceError
 from smelt.fs import smelt_cache, write_bytes
 from smelt.source import stats
-from smelt.source.listing import Listing, list_tree
 from smelt.types import digest_json, sha256_text
+
+if TYPE_CHECKING:
+    from smelt.source.listing import Listing
 
 _REGULAR, _EXECUTABLE, _LINK = "f", "x", "l"
 
@@ -62,6 +65,8 @@ def tree_digest(folder: Path, globs: Sequence[str] = ()) -> TreeDigest:
     if index is not None and stats.unchanged(index) and stats.git_index_unchanged(index):
         return _from_index(index, index_path)
     started = time.time_ns()
+    from smelt.source.listing import list_tree  # builds only copy what was listed
+
     listing = list_tree(root, tuple(globs))
     known = _known(index)
     files = [_entry(listing.root, path, known) for path in listing.files]
