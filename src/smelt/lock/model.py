@@ -56,8 +56,9 @@ class SourceLock:
 
     ``version``/``build``/``subdir``/``noarch``: the artifact's (v7 leaves them out for mutable sources).
     ``metadata_digest``: of the rendered variant's requirements and metadata, so that ``--locked`` notices a
-    change of them. ``source_digest``/``build_key``: only where definition and source are immutable.
-    ``artifact_sha256``: with ``smelt build --record``. ``backend``: name and version that rendered the recipe.
+    change of them. ``source_digest``: only where the source is immutable.
+    ``build_key``/``artifact_sha256``: what was built when ``smelt build --record`` was run, and of which inputs; of
+    other inputs it says nothing. ``backend``: name and version that rendered the recipe.
     ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where the package
     does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
     """
