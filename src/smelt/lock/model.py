@@ -55,9 +55,11 @@ class SourceLock:
 
     ``version``/``build``/``subdir``/``noarch``: the artifact's (v7 leaves them out for mutable sources).
     ``metadata_digest``: of the rendered variant's requirements and metadata, so that ``--locked`` notices a
-    change of them. ``source_digest``: only where the source cannot change. ``backend``: name and version that rendered
-    the recipe. ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where
-    the package does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
+    change of them. ``source_digest``: only where the source is immutable.
+    ``build_key``/``artifact_sha256``: what was built when ``smelt build --record`` was run, and of which inputs; of
+    other inputs it says nothing. ``backend``: name and version that rendered the recipe.
+    ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where the package
+    does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
     ``build_platform``: what it is built on, where that is not the platform it is for.
     """
 
@@ -72,6 +74,8 @@ class SourceLock:
     profile: str | None = None
     pypi: str | None = None
     source_digest: str | None = None
+    build_key: str | None = None
+    artifact_sha256: str | None = None
     variant_constraints: str | None = None
     build_platform: str | None = None
 
