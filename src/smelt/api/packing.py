@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from smelt.workspace.model import WorkspacePlatform
 
 
+_MISLEADING = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".ps1", ".exe", ".conda")
+"""What names of files end with that are something else than a tar."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackOptions:
     """What to pack, and how.
@@ -97,6 +101,9 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
             target = target.with_suffix(form.suffixes[0])
     else:
         form = format_for(options.format, str(target) if isinstance(target, Path) else None)
+        misleading = isinstance(target, Path) and target.name.endswith(_MISLEADING)
+        if options.format is None and misleading and not str(target).endswith(form.suffixes):
+            reporter.warning(f"{target} will be a {form.name}, whatever its name says: name a form with `--format`")
     if options.image is not None:
         form = with_image(form, options.image)
     if target is None:
