@@ -145,7 +145,13 @@ def _executable(workspace: Workspace, options: PackOptions) -> Format:
 def pack_content(workspace: Workspace, options: PackOptions, folder: Path, reporter: PackReporter) -> PackContent:
     """Everything that goes into the pack, on this machine; ``folder`` takes what is downloaded. Raises as ``pack``."""
     request = pack_request(workspace, options, reporter)
-    return asyncio.run(collect(request, folder, partial(_client, workspace.network), reporter))
+    found: list[PackContent] = []
+
+    async def work() -> None:  # gives nothing: `asyncio.run` makes a text of what its coroutine gives
+        found.append(await collect(request, folder, partial(_client, workspace.network), reporter))
+
+    asyncio.run(work())
+    return found[0]
 
 
 def pack_request(workspace: Workspace, options: PackOptions, reporter: PackReporter) -> PackRequest:
