@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from smelt.api.building import BuildOptions, for_workspace, run_builds, store
 from smelt.api.platforms import environment_named, platform_for
 from smelt.api.pypi import pypi_install, python_provider
 from smelt.build.surroundings import builds_here
@@ -228,6 +227,8 @@ def _build(
     own = [p for p in lock.packages_of(name, where.name) or () if isinstance(p, SourcePackage)]
     if not own:
         return {}, {}
+    from smelt.api.building import BuildOptions, for_workspace, run_builds, store
+
     plan = workspace.plan_of(lock, [name], options.platform)
     wanted = [plan.keys[package.identifier] for package in own]
     artifacts = store(workspace.reporters.build.warning)
