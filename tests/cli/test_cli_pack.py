@@ -113,3 +113,21 @@ def test_use_cache_and_config(root: Path, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[concurrency]\ndownloads = 2\n", encoding="utf-8")
     good(root, "pack", "--use-cache", str(tmp_path / "kept"), "-c", str(tmp_path / "config.toml"))
     assert (tmp_path / "kept" / "CACHEDIR.TAG").is_file()
+
+
+def test_a_name_that_says_something_else(root: Path) -> None:
+    done = good(root, "pack", "-o", "p.tar.gz")
+    assert "warning: p.tar.gz will be a tar, whatever its name says" in done.stderr
+    assert "warning" not in good(root, "pack", "-o", "p.tar.zst").stderr
+    assert "warning" not in good(root, "pack", "-o", "p.tar.gz", "--format", "tar").stderr
+
+
+def test_what_is_shown_can_be_typed(root: Path) -> None:
+    good(root, "pack")
+    done = good(root, "unpack", "-o", "it's here")
+    shown = done.stderr.partition("activate it with: ")[2].strip()
+    if sys.platform != "win32":
+        typed = subprocess.run(
+            ["/bin/sh", "-c", f'{shown} && echo "$CONDA_PREFIX"'], capture_output=True, text=True, check=True
+        )
+        assert typed.stdout.strip() == str(root / "it's here" / "env")

@@ -19,9 +19,9 @@ from typing import IO
 import pytest
 from pack_kit import foreign, members, packed, raw_package, unpacked, write_tar
 
-from smelt.api.packing import unpack
+from smelt.api.packing import PackOptions, pack, unpack
 from smelt.api.workspace import Workspace
-from smelt.errors import SmeltError
+from smelt.errors import PackError, SmeltError
 from smelt.pack.feeding import Feed, Region, Stopped, Store
 from spine_kit import SUBDIR, environment, tree
 
@@ -227,3 +227,75 @@ def test_a_feed_that_nobody_takes_is_stopped(tmp_path: Path) -> None:
             feed.put(bytes(1 << 20))
     with pytest.raises(Stopped), (tmp_path / "f").open("wb") as file:
         feed.send(file.fileno())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.tar", b"", "is empty"),
+        ("a.toml", b"[workspace]\n", "is no pack: it is a text"),
+        ("a.tar.gz", b"\x1f\x8b\x08\0", "is compressed by gzip"),
+        ("a.tar.xz", b"\xfd7zXZ\0", "is compressed by xz"),
+        ("a.zip", b"PK\x03\x04\0", "is no pack: it is a zip archive"),
+    ],
+)
+def test_what_is_no_pack(
+    name: str, content: bytes, words: str, tmp_path_factory: pytest.TempPathFactory, untouched: Path
+) -> None:
+    source = tmp_path_factory.mktemp("other") / name
+    source.write_bytes(content)
+    with pytest.raises(PackError, match=words) as caught:
+        unpacked(source, untouched)
+    assert caught.value.kind == "pack-form"
+    assert not untouched.exists()
+
+
+def test_an_empty_stream(untouched: Path) -> None:
+    with pytest.raises(PackError, match="nothing came"):
+        unpack(io.BytesIO(), untouched)
+    assert not untouched.exists()
+
+
+def test_scripts_are_all_written_or_none(small_pack: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "activate.ps1").mkdir(parents=True)
+    (out / "activate.sh").write_text("mine", encoding="utf-8")
+    before = tree(out)
+    with pytest.raises(PackError, match=r"cannot write .*activate\.ps1"):
+        unpack(small_pack, out, shells=["bash", "fish", "powershell"])
+    assert tree(out) == before
+    assert {path.name for path in out.iterdir()} == {"activate.sh", "activate.ps1"}
+    (out / "activate.ps1").rmdir()
+    unpack(small_pack, out, shells=["bash", "fish", "powershell"])
+    assert (out / "activate.sh").read_text(encoding="utf-8") != "mine"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("form", ["tar", "tar.zst", "sh"])
+def test_packing_onto_a_full_disk(small: Workspace, form: str) -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(PackError, match="no space left") as caught:
+        pack(small, PackOptions(output=full, format=form))  # type: ignore[arg-type]
+    assert caught.value.kind == "disk-full"
+
+
+def test_unpacking_onto_a_full_disk(small_pack: Path, tmp_path: Path) -> None:
+    """Wherever it happens: that is what the user is told, and nothing is left."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    if sys.platform != "linux" or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("needs to mount a small file system")
+    refusals = 0
+    try:
+        for size in range(20, 400, 20):
+            subprocess.run(["mount", "-o", f"remount,size={size}k", str(folder)], check=True)
+            try:
+                unpacked(small_pack, folder / "out")
+                break
+            except SmeltError as error:
+                assert error.kind == "disk-full", error
+                refusals += 1
+            assert not list(folder.iterdir())
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+    assert 3 < refusals < 18

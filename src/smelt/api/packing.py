@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from smelt.api.building import BuildOptions, for_workspace, run_builds, store
 from smelt.api.platforms import environment_named, platform_for
 from smelt.api.pypi import pypi_install, python_provider
 from smelt.build.surroundings import builds_here
@@ -40,6 +39,10 @@ if TYPE_CHECKING:
     from smelt.resolve.plan import BuildPlan
     from smelt.solve.pypi_distribution import Distribution
     from smelt.workspace.model import WorkspacePlatform
+
+
+_MISLEADING = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".ps1", ".exe", ".conda")
+"""What names of files end with that are something else than a tar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,9 @@ def pack(workspace: Workspace, options: PackOptions | None = None, reporter: Pac
             target = target.with_suffix(form.suffixes[0])
     else:
         form = format_for(options.format, str(target) if isinstance(target, Path) else None)
+        misleading = isinstance(target, Path) and target.name.endswith(_MISLEADING)
+        if options.format is None and misleading and not str(target).endswith(form.suffixes):
+            reporter.warning(f"{target} will be a {form.name}, whatever its name says: name a form with `--format`")
     if options.image is not None:
         form = with_image(form, options.image)
     if target is None:
@@ -138,7 +144,13 @@ def _executable(workspace: Workspace, options: PackOptions) -> Format:
 def pack_content(workspace: Workspace, options: PackOptions, folder: Path, reporter: PackReporter) -> PackContent:
     """Everything that goes into the pack, on this machine; ``folder`` takes what is downloaded. Raises as ``pack``."""
     request = pack_request(workspace, options, reporter)
-    return asyncio.run(collect(request, folder, partial(_client, workspace.network), reporter))
+    found: list[PackContent] = []
+
+    async def work() -> None:  # gives nothing: `asyncio.run` makes a text of what its coroutine gives
+        found.append(await collect(request, folder, partial(_client, workspace.network), reporter))
+
+    asyncio.run(work())
+    return found[0]
 
 
 def pack_request(workspace: Workspace, options: PackOptions, reporter: PackReporter) -> PackRequest:
@@ -215,6 +227,8 @@ def _build(
     own = [p for p in lock.packages_of(name, where.name) or () if isinstance(p, SourcePackage)]
     if not own:
         return {}, {}
+    from smelt.api.building import BuildOptions, for_workspace, run_builds, store
+
     plan = workspace.plan_of(lock, [name], options.platform)
     wanted = [plan.keys[package.identifier] for package in own]
     artifacts = store(workspace.reporters.build.warning)

@@ -63,7 +63,14 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.note(f"{terminal.style('✔', 'green', err=True)} unpacked {what} to {done.prefix}")
     script = next(iter(done.scripts), None)
     if script is not None:
-        quoted = shlex.quote(str(script)) if script.suffix in (".sh", ".fish") else str(script)
-        start = {".sh": f". {quoted}", ".ps1": f"& {quoted}", ".fish": f"source {quoted}"}.get(script.suffix, quoted)
-        terminal.note(f"activate it with: {start}")
+        terminal.note(f"activate it with: {_activation(script)}")
     return 0
+
+
+def _activation(script: Path) -> str:
+    """What to type, in the shell that the script is for."""
+    if script.suffix in (".sh", ".fish"):
+        return f"{'.' if script.suffix == '.sh' else 'source'} {shlex.quote(str(script))}"
+    if script.suffix == ".ps1":
+        return "& '" + str(script).replace("'", "''") + "'"
+    return f'"{script}"' if " " in str(script) else str(script)

@@ -40,6 +40,7 @@ class PackStream:
         start = bytearray(len(ZSTD_MAGIC))
         got = read_into(cast("Source", raw), memoryview(start))
         self._raw = cast("Source", raw)
+        self.is_empty = not got
         self._ready = memoryview(bytes(start[:got]))
         self._compressed = memoryview(b"")
         self._frame: Any = None

@@ -47,7 +47,7 @@ class Extraction:
     def __init__(self, folder: Path, reporter: InstallReporter) -> None:
         from rattler.networking.client import Client
 
-        at_once = min(2 * (os.cpu_count() or 1) + 2, _MOST_AT_ONCE)
+        at_once = min(2 * (os.cpu_count() or 2), _MOST_AT_ONCE)
         self._folder = folder
         self._reporter = reporter
         self._client = Client.default_client()

@@ -18,11 +18,12 @@ from smelt.types import sha256_file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderResult:
-    """What was done: numbers of files."""
+    """What was done: numbers of files. ``size``: bytes of all that is there."""
 
     written: int
     reused: int
     removed: int
+    size: int
 
 
 def write_folder(content: PackContent, target: Path, reporter: PackReporter) -> FolderResult:
@@ -50,10 +51,11 @@ def write_folder(content: PackContent, target: Path, reporter: PackReporter) -> 
 def _fill(
     files: tuple[PackedFile, ...], folders: tuple[str, ...], target: Path, reporter: PackReporter
 ) -> FolderResult:
+    size = sum(file.size for file in files)
     missing = [file for file in files if not _is_there(target / file.name, file)]
     stale = _others(target, {file.name for file in files})
     if not missing and not stale:
-        return FolderResult(written=0, reused=len(files), removed=0)
+        return FolderResult(written=0, reused=len(files), removed=0, size=size)
     (target / METADATA).unlink(missing_ok=True)
     for path in stale:
         path.unlink()
@@ -79,7 +81,7 @@ def _fill(
     finally:
         for part, _ in parts:
             part.unlink(missing_ok=True)
-    return FolderResult(written=len(todo), reused=len(files) - len(missing), removed=len(stale))
+    return FolderResult(written=len(todo), reused=len(files) - len(missing), removed=len(stale), size=size)
 
 
 def _is_there(path: Path, file: PackedFile) -> bool:

@@ -45,8 +45,7 @@ class Format:
 def _folder(content: PackContent, target: Target, reporter: PackReporter) -> int:
     if not isinstance(target, Path):
         raise UsageError("a folder cannot be written to a stream", help="name a folder with `-o`")
-    write_folder(content, target, reporter)
-    return sum(file.size for file in content.files())
+    return write_folder(content, target, reporter).size
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Generator
@@ -22,8 +23,12 @@ def output_stream(target: Path | IO[bytes], *, mode: int = 0o666) -> Generator[I
     umask. Raises PackError (``pack-output``) where the file cannot be written.
     """
     if not isinstance(target, Path):
-        yield target
-        target.flush()
+        try:
+            yield target
+            target.flush()
+        except OSError as error:
+            raise_if_full("the output", error)
+            raise
         return
     if target.is_dir():
         raise PackError(
@@ -51,9 +56,11 @@ def output_stream(target: Path | IO[bytes], *, mode: int = 0o666) -> Generator[I
         with os.fdopen(descriptor, "wb", buffering=1 << 16) as stream:
             yield stream
         part.replace(target)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             part.unlink()
+        if isinstance(error, OSError):
+            raise_if_full(target, error)
         raise
 
 
@@ -66,9 +73,26 @@ def alone(target: Path, reporter: PackReporter) -> Generator[None]:
 
 
 def unwritable(target: Path, error: OSError) -> PackError:
-    """The error that the pack cannot go where it was asked to."""
-    return PackError(
+    """The error that something cannot go where it was asked to."""
+    return _full(target, error) or PackError(
         f"cannot write {target}: {error.strerror or error}",
         code="pack-output",
         help="name another place with `-o`",
+    )
+
+
+def raise_if_full(target: object, error: OSError) -> None:
+    """Raises PackError (``disk-full``) if that is what ``error`` says."""
+    full = _full(target, error)
+    if full is not None:
+        raise full from error
+
+
+def _full(target: object, error: OSError) -> PackError | None:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return PackError(
+        f"no space left to write {target}",
+        code="disk-full",
+        help="free some space, or name another place with `-o`",
     )

@@ -55,6 +55,10 @@ async def read_pack(pack: Path | IO[bytes], staging: Path, reporter: InstallRepo
         else:
             with _opened(pack) as raw:
                 stream = PackStream(raw)
+                if stream.is_empty:
+                    raise PackError(
+                        "the pack is empty: nothing came", code="pack-form", help="see that what writes it did not fail"
+                    )
                 found = _Found(root=staging / "pack")
                 size = pack.stat().st_size if isinstance(pack, Path) and not stream.is_compressed else None
                 intake = _Intake(stream, found, pack if isinstance(pack, Path) else None, size)

@@ -134,7 +134,9 @@ unpack() {
     made='' moved='' placed=''
     cleanup
     say "unpacked $title to $prefix"
-    say "activate it with: . $out/activate.sh"
+    script=$out/activate.sh
+    case $script in *[!A-Za-z0-9_./+:@%,=-]*) script="'$(printf '%s' "$script" | sed "s/'/'\\\\''/g")'" ;; esac
+    say "activate it with: . $script"
 }
 
 make_folder() {

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from smelt.errors import PackError
+from smelt.errors import PackError, SmeltError
 from smelt.fs import hold_if_free, remove_tree
 from smelt.install.cache_entry import PACKAGES
 from smelt.install.packages import adopt
@@ -23,9 +25,9 @@ from smelt.pack.output import unwritable
 from smelt.pack.reading import ReadPack, read_pack
 from smelt.pack.scripts import activation_scripts
 
-_LARGEST_TEXT = 64 * 1024 * 1024
 _STAGING = ".{}.unpacking"
 _REMOVERS = 4
+_LITTLE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +67,12 @@ async def unpack(request: UnpackRequest, reporter: InstallReporter | None = None
     output = Path(os.path.abspath(request.output))  # noqa: PTH100 - links in it are the user's
     _check_name(request.name)
     prefix = output / request.name
-    with _workplace(output, request.name) as staging:
+    with _workplace(output, request.name) as staging, _told_if_full(output, staging):
         read = await read_pack(request.pack, staging, reporter or SilentReporter())
         opened = read.opened
-        with _in_place(prefix, staging / "old"):
+        with _in_place(prefix, staging / "old"), _told_if_full(output, staging):
             await _install(request, read, prefix, staging, reporter)
-            scripts = _write_scripts(request, output, prefix)
+            scripts = _write_scripts(request, output, prefix, staging / "scripts")
     return Unpacked(
         prefix=prefix,
         scripts=scripts,
@@ -233,15 +235,44 @@ def _adopt(cache: Path, read: ReadPack) -> None:
         raise unwritable(cache, error) from error
 
 
-def _write_scripts(request: UnpackRequest, output: Path, prefix: Path) -> tuple[Path, ...]:
-    written: list[Path] = []
-    for name, text in activation_scripts(prefix, request.shells).items():
-        path = output / name
-        part = output / f".{name}.{os.getpid()}.part"
-        try:
-            part.write_bytes(text.encode("utf-8"))
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        written.append(path)
-    return tuple(written)
+def _write_scripts(request: UnpackRequest, output: Path, prefix: Path, staging: Path) -> tuple[Path, ...]:
+    """All of them or, where one cannot be written, none: what was there is put back."""
+    texts = activation_scripts(prefix, request.shells)
+    staging.mkdir()
+    for name, text in texts.items():
+        (staging / name).write_bytes(text.encode("utf-8"))
+    with ExitStack() as undo:
+        for name in texts:
+            path, old = output / name, staging / f"{name}.old"
+            try:
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                if path.exists() or path.is_symlink():
+                    path.replace(old)
+                    undo.callback(old.replace, path)
+                else:
+                    undo.callback(path.unlink, missing_ok=True)
+                (staging / name).replace(path)
+            except OSError as error:
+                raise unwritable(path, error) from error
+        undo.pop_all()
+    return tuple(output / name for name in texts)
+
+
+@contextmanager
+def _told_if_full(output: Path, staging: Path) -> Generator[None]:
+    """A failure of the block while the disk is full is told as that: what fails then says all kinds of things."""
+    try:
+        yield
+    except (SmeltError, OSError) as error:
+        if isinstance(error, PackError):
+            raise
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or shutil.disk_usage(staging).free < _LITTLE:
+            raise PackError(
+                f"no space left to unpack into {output}",
+                code="disk-full",
+                notes=[str(error)],
+                help="free some space, or unpack elsewhere (`-o`)",
+            ) from error
+        raise
