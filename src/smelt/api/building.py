@@ -190,11 +190,8 @@ def settle(plan: BuildPlan, options: BuildOptions, reporters: Reporters) -> None
     """Let the workspace keep what its environments need by now, and nothing else."""
     kept = kept_builds(options, reporters)
     if kept is not None and options.kept is not None:
-        users = {
-            f"{name}/{subdir}": keys
-            for subdir in dict.fromkeys(node.subdir for node in plan.nodes)
-            for name, keys in _users([node for node in plan.nodes if node.subdir == subdir]).items()
-        }
+        # what an environment is built with may be for another platform than the environment
+        users = {name: [node.key for node in needed_by(plan.nodes, keys)] for name, keys in plan.roots.items()}
         kept.settle(users, options.kept.environments)
 
 

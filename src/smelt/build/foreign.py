@@ -94,11 +94,11 @@ def build_by_backend(spec: JobSpec, placement: Placement, source: Path, line: Ca
     assert spec.foreign is not None
     assert placement.tool is not None
     request, output = spec.foreign, placement.output
-    params = build_params(request, spec.name, spec.build_subdir, output)
+    params = build_params(request, spec.name, (spec.build_subdir, spec.host_subdir), output)
     tool = BackendTool(**placement.tool)
     build, host = build_prefix(output, spec.name), host_prefix(output, spec.name)
-    for key, prefix in (("build", build), ("host", host)):
-        _install(request[key]["records"], prefix, spec.build_subdir, placement.package_cache)
+    for key, prefix, subdir in (("build", build, spec.build_subdir), ("host", host, spec.host_subdir)):
+        _install(request[key]["records"], prefix, subdir, placement.package_cache)
     mark = _activate(request["activation"], build, output / "activated", spec.build_subdir)
     write_manifest(source)
     work = build.parent
@@ -136,13 +136,16 @@ def _activate(lines: Sequence[str], prefix: Path, mark: Path, build_subdir: str)
     return mark
 
 
-def build_params(request: Mapping[str, Any], name: str, build_subdir: str, output: Path) -> dict[str, object]:
-    """The parameters of ``conda/build_v1``. Raises BuildError for a dependency that cannot be told."""
+def build_params(request: Mapping[str, Any], name: str, subdirs: tuple[str, str], output: Path) -> dict[str, object]:
+    """The parameters of ``conda/build_v1``. ``subdirs``: the platforms of the build and of the host environment.
+
+    Raises BuildError for a dependency that cannot be told.
+    """
     build, host = build_prefix(output, name), host_prefix(output, name)
     return {
         "channels": list(request["channels"]),
-        "buildPrefix": _prefix(build, build_subdir, request["build"]),
-        "hostPrefix": _prefix(host, build_subdir, request["host"]),
+        "buildPrefix": _prefix(build, subdirs[0], request["build"]),
+        "hostPrefix": _prefix(host, subdirs[1], request["host"]),
         "runDependencies": _dependencies(request["run"]),
         "runConstraints": _dependencies(request["constrains"]),
         "runExports": {

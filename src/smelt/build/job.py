@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
+from smelt.types import NOARCH
+
 JOB_SCHEMA = 1
 STAGED = "s"
 """What rattler-build is told to call a staging output that is built alone: short, as the padded paths of the outputs
@@ -64,6 +66,11 @@ class JobSpec:
     constrains: tuple[str, ...] = ()
     run_exports: Mapping[str, Sequence[str]] = field(default_factory=dict[str, "Sequence[str]"])
     stages: bool = False
+
+    @property
+    def host_subdir(self) -> str:
+        """The platform of the host environment: what is noarch is built for where it is built."""
+        return self.build_subdir if self.subdir == NOARCH else self.subdir
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

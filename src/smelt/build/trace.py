@@ -55,7 +55,9 @@ def _native(
     )
     trace = Trace(folder)
     trace.write("recipe", spec.recipe)
-    params = build_params(build_request(node, build, host), spec.name, spec.build_subdir, placement.output)
+    params = build_params(
+        build_request(node, build, host), spec.name, (spec.build_subdir, spec.host_subdir), placement.output
+    )
     trace.params(BUILD, params)
     if isinstance(result, WorkerFailure):
         trace.error(BUILD, {"message": result.message, "data": {"causes": list(result.notes), "help": result.help}})

@@ -30,7 +30,6 @@ from smelt.build.job import JobSpec, Placement, read_job
 from smelt.build.unpacked import unpacked_exports
 from smelt.errors import BuildError, SmeltError
 from smelt.scheduler.guard import keep_lifeline
-from smelt.types import NOARCH
 
 if TYPE_CHECKING:
     from smelt.archive import Member
@@ -146,7 +145,7 @@ def run_job(spec: JobSpec, placement: Placement, events: Events) -> dict[str, An
             recipe,
             recipe_folder=recipe_folder,
             variant=spec.variant,
-            subdir=spec.build_subdir if spec.subdir == NOARCH else spec.subdir,
+            subdir=spec.host_subdir,
             build_subdir=spec.build_subdir,
             revision3=spec.revision3,
             channels=channels,
@@ -366,7 +365,7 @@ def _normalise(
 
 def _interpreter(spec: JobSpec, build: Path, host: Path) -> Path | None:
     """The Python that compiles modules: that of the host environment, or one of the same version that runs here."""
-    if spec.subdir in (spec.build_subdir, NOARCH):
+    if spec.host_subdir == spec.build_subdir:
         return python_of(host) if python_of(host).is_file() else None
     wanted, found = _python_version(host), _python_version(build)
     return python_of(build) if wanted is not None and wanted == found and python_of(build).is_file() else None

@@ -28,13 +28,14 @@ class BuildPlan:
 
     ``keys``: the build key of each locked source package, by its identifier. ``indexes``: the stat indexes of the
     source trees that were looked at (see ``smelt.source.stats``), and the digest of each. ``files``: path → stamp of
-    what else was read.
+    what else was read. ``roots``: ``environment/platform`` (a conda subdir) → the keys of the source packages in it.
     """
 
     nodes: tuple[BuildNode, ...]
     keys: Mapping[str, str]
     indexes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     files: Mapping[str, tuple[int, ...] | None] = field(default_factory=lambda: MappingProxyType({}))
+    roots: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class BuildPlanner:
@@ -51,6 +52,7 @@ class BuildPlanner:
         self._nodes: dict[str, BuildNode] = {}
         self._keys: dict[str, str] = {}
         self._indexes: dict[str, str] = {}
+        self._roots: dict[str, dict[str, None]] = {}
         self._trees: dict[tuple[str, tuple[str, ...]], TreeDigest] = {}
 
     def add(self, pair: Pair, names: Collection[str] | None = None) -> None:
@@ -63,7 +65,8 @@ class BuildPlanner:
         for reference in environment.packages.get(pair[1], ()) if environment is not None else ():
             package = self._lock.packages[reference]
             if isinstance(package, SourcePackage) and (names is None or package.name in names):
-                self._plan(pair, package)
+                key, subdir = self._plan(pair, package), self._workspace.effective[pair].platform.subdir
+                self._roots.setdefault(f"{pair[0]}/{subdir}", {})[key] = None
 
     def finish(self) -> BuildPlan:
         """What was planned so far."""
@@ -72,6 +75,7 @@ class BuildPlanner:
             keys=dict(self._keys),
             indexes=dict(self._indexes),
             files=dict(self._loader.files),
+            roots={name: tuple(keys) for name, keys in self._roots.items()},
         )
 
     def _plan(self, pair: Pair, package: SourcePackage) -> str:
