@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -73,8 +76,13 @@ py-calc = { path = "calc" }
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PIXI_CACHE_DIR", str(tmp_path / "cache"))
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
+    with tempfile.TemporaryDirectory(prefix="c") as cache:  # a short path: of a long one nothing is left to fill up
+        monkeypatch.setenv("PIXI_CACHE_DIR", cache)
+        yield made_root(tmp_path, monkeypatch)
+
+
+def made_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("PIXI_IN_SHELL", raising=False)
     channel = Channel(tmp_path / "channel")
     channel.add("tool", run_exports={"strong": ["runtime >=1"]})
@@ -213,7 +221,7 @@ py-calc = { path = "calc" }
 def test_a_lost_or_damaged_staging_output_is_built_again(root: Path) -> None:
     told = counted(root)
     assert smelt(root, "build", "--package", "libcalc").returncode == 0
-    (staged,) = (root.parent / "cache" / "smelt" / "staged").glob("??/*/staged.tar.zst")
+    (staged,) = (Path(os.environ["PIXI_CACHE_DIR"]) / "smelt" / "staged").glob("??/*/staged.tar.zst")
     data = staged.read_bytes()
     staged.write_bytes(data[:50] + bytes([data[50] ^ 1]) + data[51:])
     done = smelt(root, "build", "--package", "calc-headers")

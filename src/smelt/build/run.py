@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +22,7 @@ from smelt.fs import remove_tree
 from smelt.scheduler.cancellation import Cancellation
 from smelt.scheduler.containment import Containment
 
+_PAUSE = 0.02
 KEPT_LINES = 400
 """How many lines of the log are kept in memory: what a script says on its two outputs comes in no exact order."""
 
@@ -56,6 +60,40 @@ def run_worker(
 
     Raises Cancelled if told to stop (the child and all that it started are gone then), OSError.
     """
+    with _alone(placement.folder, cancellation) as lock:
+        return _run_alone(spec, placement, lock, cancellation, line)
+
+
+@contextmanager
+def _alone(folder: Path, cancellation: Cancellation) -> Generator[int | None]:
+    """A lock that a worker in ``folder`` shares with us; None on Windows, where the system ends workers with us.
+
+    A worker whose parent was killed lives for a moment more. Nobody may begin in its folder before it is gone.
+    """
+    if sys.platform == "win32":
+        yield None
+        return
+    import fcntl
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f"{folder.name}.worker.lock")
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                cancellation.check()
+                time.sleep(_PAUSE)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _run_alone(
+    spec: JobSpec, placement: Placement, lock: int | None, cancellation: Cancellation, line: Callable[[str], None]
+) -> BuiltPackage | WorkerFailure:
     remove_tree(placement.folder)
     placement.folder.mkdir(parents=True)
     write_job(spec, placement)
@@ -63,11 +101,13 @@ def run_worker(
     # where smelt itself is found: the worker takes it out again before a build sees it
     environment["PYTHONPATH"] = str(Path(smelt.__file__).resolve().parent.parent)
     argv = [sys.executable, "-P", "-s", "-m", "smelt.build.worker", str(placement.job_file)]
+    keep = (lock,) if lock is not None else ()
+    argv += map(str, keep)
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     last: dict[str, Any] = {}
     cancellation.check()
     with (placement.folder / "worker.err").open("wb") as errors:
-        child = Containment.start(argv, env=environment, cwd=placement.folder, errors=errors)
+        child = Containment.start(argv, env=environment, cwd=placement.folder, errors=errors, keep=keep)
         try:
             with cancellation.calls(child.kill):
                 for raw in child.output:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from smelt.build.environment import output_folder
@@ -60,7 +60,10 @@ def output_folder_of(folder: Path, node: BuildNode) -> Path:
     name, usual = len(node.variant.name), _NAME + 1 + _DIGEST - len(folder.name)
     room = max(_USUAL_NAME - name, 0) + max(usual, 0) if node.variant.staging is not None else 0
     try:
-        return output_folder(folder, node.variant.name, room=room)
+        if room:
+            with suppress(ValueError):  # then what is shared is compiled for each of them
+                return output_folder(folder, node.variant.name, room=room)
+        return output_folder(folder, node.variant.name)
     except ValueError as error:
         raise BuildError(
             f"the path of the work folder is {error} characters too long to build {node.variant.name} in it",

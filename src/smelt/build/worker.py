@@ -1,4 +1,4 @@
-"""The process that carries out one build job: ``python -m smelt.build.worker JOB.json``.
+"""The process that carries out one build job: ``python -m smelt.build.worker JOB.json [DESCRIPTOR]``.
 
 It leads a process group of its own and dies, with all that it started, when the process that started it is gone.
 Standard output holds one JSON object a line: ``{"log": text}`` while the build runs, at the end ``{"result": …}`` or
@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Carry out the job of the file given; exit code 0 with a result, 1 with an error."""
+    """Carry out the job of the file given; exit code 0 with a result, 1 with an error.
+
+    A descriptor may be given with it: a lock that is ours as long as we are, and nobody's that we start.
+    """
+    for descriptor in arguments[1:]:
+        os.set_inheritable(int(descriptor), False)
     keep_lifeline()
     os.umask(0o022)
     spec, placement = read_job(Path(arguments[0]))

@@ -31,8 +31,19 @@ class Containment:
         self._reaped = False
 
     @classmethod
-    def start(cls, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, errors: IO[bytes] | int) -> Containment:
-        """Start ``argv``; standard error goes to ``errors``. Raises OSError."""
+    def start(
+        cls,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        errors: IO[bytes] | int,
+        keep: Sequence[int] = (),
+    ) -> Containment:
+        """Start ``argv``; standard error goes to ``errors``. ``keep``: descriptors that it gets (POSIX).
+
+        Raises OSError.
+        """
         if sys.platform == "win32":
             process = subprocess.Popen(
                 argv,
@@ -52,6 +63,7 @@ class Containment:
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,
+            pass_fds=keep,
         )
         return cls(process, None)
 
