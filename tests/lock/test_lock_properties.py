@@ -139,7 +139,6 @@ own = st.builds(
     metadata_digest=hexes,
     noarch=st.none() | words,
     profile=st.none() | texts,
-    build_key=st.none() | hexes,
 )
 
 
