@@ -139,6 +139,7 @@ own = st.builds(
     metadata_digest=hexes,
     noarch=st.none() | words,
     profile=st.none() | texts,
+    build_key=st.none() | hexes,
 )
 
 
