@@ -21,11 +21,10 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         return
     # what only writing needs is imported by it: most commands only read
     import platform
-    import secrets
 
     host = "".join(c if c.isalnum() else "-" for c in platform.node())
     _sweep(path, host)
-    part = path.with_name(f".{path.name}.{host}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{host}.{os.getpid()}.{os.urandom(4).hex()}.part")
     try:
         with part.open("xb") as file:
             with suppress(FileNotFoundError):  # before the content: it may be secret
