@@ -65,7 +65,8 @@ class BuildOptions:
     ``sandbox``: builds reach no network and do not see the home folder. ``compiler_cache``: ``ccache``, ``sccache`` or
     a path. ``shared_store``: where what was built elsewhere is taken from, and, with ``shared_store_writes``, what is
     built here is put (a folder or ``s3://`` address). ``kept``: where the workspace keeps what it is built of.
-    ``traces``: the folder for what is said to backends and by them.
+    ``traces``: the folder for what is said to backends and by them. ``record``: what is built is going to be recorded
+    in the lock, so what that records by now does not count.
     """
 
     packages: Collection[str] | None = None
@@ -84,6 +85,7 @@ class BuildOptions:
     shared_store_writes: bool = True
     kept: Keeping | None = None
     traces: Path | None = None
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +148,8 @@ def run_builds(
     environments raises (ChannelError, CacheError, InstallError).
     """
     nodes = selected(plan, options)
+    if options.record:
+        nodes = tuple(replace(node, recorded=None) for node in nodes)
     if options.workspace is not None:
         remember(plan, options.workspace)
     if not nodes:
@@ -301,7 +305,8 @@ def verify_builds(
 
     The second builds see each other and are removed afterwards. Raises what ``run_builds`` raises.
     """
-    nodes = [node for node in plan.nodes if node.key in artifacts]
+    # what differs is told file by file
+    nodes = [replace(node, recorded=None) for node in plan.nodes if node.key in artifacts]
     if not nodes:
         return ()
     root = smelt_cache() / "verify"

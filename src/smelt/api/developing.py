@@ -37,7 +37,9 @@ def builds_to_work_with(
     own_nodes = () if options.sandbox else _needed(plan, keys, ready)
     compiled = [node for node in own_nodes if node.key in keys and _leaves_tree(node)]
     outer = _outer(compiled, _needed(plan, keys, ready), artifacts)
-    resumed = {node.key: replace(node, key=digest_json(["incremental", node.key]), content="") for node in outer}
+    resumed = {
+        node.key: replace(node, key=digest_json(["incremental", node.key]), content="", recorded=None) for node in outer
+    }
     for key, node in list(resumed.items()):
         artifact = artifacts.lookup(node.key)
         if artifact is not None:

@@ -200,11 +200,28 @@ class Locker:
                 solver=self._solver,
             )
             solved = _run(resolve(request, self._workspace.reporters.resolve))
-            new = canonical(replace(solved, partial=partial))
+            new = _with_records(canonical(replace(solved, partial=partial)), old)
             short = shorten(new, self._workspace.model)
             written = False if options.dry_run else write(short, self._workspace.model.lock_path)
             changed = written or (options.dry_run and differs(short, self._workspace.model.lock_path))
             return LockResult(lock=new, difference=diff(before, new), written=written, changed=changed)
+
+    def record(self, builds: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
+        """See ``Workspace.record``."""
+        from smelt.lock.platforms import shorten
+        from smelt.lock.writer import write
+
+        with self._exclusive("recording builds"):
+            lock = self._workspace.read_lock()
+            if lock is None:
+                return ()
+            sources = dict(lock.sources)
+            done = tuple(identifier for identifier in builds if identifier in sources)
+            for identifier in done:
+                key, sha256 = builds[identifier]
+                sources[identifier] = replace(sources[identifier], build_key=key, artifact_sha256=sha256)
+            write(shorten(replace(lock, sources=sources), self._workspace.model), self._workspace.model.lock_path)
+            return done
 
     def _platforms(self, options: LockOptions, old: Lock | None, mismatches: Sequence[Mismatch]) -> frozenset[str]:
         """The platforms that the new lock has: those that are asked for, and others whose part still fits."""
@@ -261,6 +278,19 @@ class Locker:
                     "whether its file system is mounted read-only",
                 ) from error
             yield
+
+
+def _with_records(new: Lock, old: Lock | None) -> Lock:
+    """``new`` with what ``old`` records of builds: each says itself of which inputs that holds."""
+    if old is None:
+        return new
+    sources = dict(new.sources)
+    for identifier, before in old.sources.items():
+        if identifier in sources and before.artifact_sha256 is not None:
+            sources[identifier] = replace(
+                sources[identifier], build_key=before.build_key, artifact_sha256=before.artifact_sha256
+            )
+    return replace(new, sources=sources)
 
 
 def _run(coroutine: Coroutine[object, object, T]) -> T:

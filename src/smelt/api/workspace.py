@@ -226,6 +226,19 @@ class Workspace:
         options = replace(for_workspace(options or BuildOptions(), self), workspace=self.model.manifest_path)
         return run_builds(self.plan(environments, mode=mode), options, self.reporters)
 
+    def record(self, plan: BuildPlan, artifacts: Mapping[str, Artifact]) -> tuple[str, ...]:
+        """Write the sha256 of ``artifacts`` (by build key) into the lock file; the identifiers that it records now.
+
+        From then on what is built of the same inputs must have these bytes. What the lock says nothing else of (a
+        source package that the reference locked) is left out. Raises LockError.
+        """
+        found = {
+            identifier: (key, artifacts[key].record.sha256 or "")
+            for identifier, key in plan.keys.items()
+            if key in artifacts
+        }
+        return self._locker.record(found)
+
     def supported(self) -> tuple[str, ...]:
         """The declared environments that support this machine's platform, or one that it emulates."""
         subdirs = runnable_subdirs(current_platform())

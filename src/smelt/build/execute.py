@@ -19,6 +19,7 @@ from smelt.build.freeze import freeze, freeze_staging
 from smelt.build.job import JobSpec, Placement
 from smelt.build.kept import KeptBuilds
 from smelt.build.model import Artifact, BuildNode
+from smelt.build.record import check_recorded, is_recorded
 from smelt.build.repack import description_job, with_files_of
 from smelt.build.reporter import BuildReporter, SerialReporter
 from smelt.build.run import BuiltPackage, WorkerFailure, run_worker
@@ -34,7 +35,7 @@ from smelt.errors import BuildError, ErrorGroup, SmeltError
 from smelt.fs import cache_root, hold, hold_if_free, remove_tree
 from smelt.scheduler.cancellation import Cancellation, interruptible
 from smelt.scheduler.graph import run_graph
-from smelt.types import CondaRecord, RunExports
+from smelt.types import CondaRecord, RunExports, sha256_file
 
 Provide = Callable[[Sequence[CondaRecord]], None]
 """Sees to it that the package cache holds these packages whole; called from several threads at once."""
@@ -186,7 +187,7 @@ class _Builder:
 
     def _make(self, node: BuildNode, cancellation: Cancellation, started: float) -> Artifact:
         again = node.variant.name in self._rebuild
-        found = None if again else self._store.lookup(node.key, tell=False)
+        found = None if again else self._known(node, tell=False)
         if found is None:
             with self._store.building(
                 node.key,
@@ -195,7 +196,7 @@ class _Builder:
                 check=cancellation.check,
             ):
                 cancellation.check()
-                stored = self._store.lookup(node.key)
+                stored = self._known(node)
                 if stored is None and not again:
                     stored = self._fetched(node, cancellation)
                 if stored is None or again:
@@ -209,6 +210,15 @@ class _Builder:
         self._sweep(node)
         self._reporter.cached(node, found)
         return found
+
+    def _known(self, node: BuildNode, *, tell: bool = True) -> Artifact | None:
+        """What the store has of ``node``, if it is what the lock records."""
+        artifact = self._store.lookup(node.key, tell=tell)
+        if artifact is None or is_recorded(node, artifact.record.sha256):
+            return artifact
+        if tell:
+            self._reporter.warning(f"{node.label} in the store is not the one that the lock records: it is made again")
+        return None
 
     def _fetched(self, node: BuildNode, cancellation: Cancellation) -> Artifact | None:
         """The artifact of ``node`` from another store, in ours now; None if none has one that can be taken."""
@@ -235,6 +245,7 @@ class _Builder:
                     return None
                 try:
                     compare_described(node, package.index, package.run_exports)
+                    check_recorded(node, sha256_file(package.archive))
                 except BuildError as error:
                     shared.refuse(node, "\n".join([error.message, *error.notes[1:]]))
                     return None
@@ -317,6 +328,8 @@ class _Builder:
                 if files is not None:
                     built = with_files_of(built, files, spec, placement)
                 compare_described(node, built.index, built.run_exports)
+                if node.recorded is not None:
+                    check_recorded(node, sha256_file(built.archive))
                 repacked = files is not None
                 artifact = self._store.put(
                     node, built.archive, built.index, placement.log, repacked=repacked, undeclared=built.undeclared

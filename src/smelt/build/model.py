@@ -35,7 +35,7 @@ class BuildNode:
     ``build_inputs``/``host_inputs``: the locked packages of the two environments. ``channels``: base URLs, for what
     the recipe itself says of channels. ``identifier``: the lock's name of it. ``wanted_by``: environments that need
     it, for messages. ``source_digest``: identifies the source tree. ``inputs``: what went into the key, kept with
-    the artifact for ``build --why``.
+    the artifact for ``build --why``. ``recorded``: the sha256 that the lock records of this very build.
     """
 
     key: str
@@ -52,6 +52,7 @@ class BuildNode:
     inputs: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     wanted_by: tuple[str, ...] = ()
     content: str = ""
+    recorded: str | None = None
 
     @property
     def label(self) -> str:

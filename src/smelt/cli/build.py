@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smelt.cli.options import add_jobs, add_lock_usage, add_workspace, load, lock_mode
 from smelt.cli.terminal import Terminal
 from smelt.errors import UnknownNameError
-from smelt.text import closest
+from smelt.text import closest, shown_path
 
 if TYPE_CHECKING:
     from smelt.api.building import Explanation, Verification
+    from smelt.api.workspace import Workspace
+    from smelt.build.model import Artifact
+    from smelt.resolve.plan import BuildPlan
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +62,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--verify",
         action="store_true",
         help="build everything once more, from nothing and in another folder; exit code 1 and the files if they differ",
+    )
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="write the sha256 of what is built into the lock file; equal inputs must give equal bytes then",
     )
     parser.add_argument("--keep-going", action="store_true", help="do not let a failed build stop the others")
     parser.add_argument("--sandbox", action="store_true", help=SANDBOX)
@@ -109,6 +117,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
         log_dir=arguments.log_dir,
         workspace=workspace.model.manifest_path,
         sandbox=arguments.sandbox,
+        record=arguments.record,
     )
     options = for_workspace(asked, workspace)
     if arguments.why:
@@ -131,8 +140,20 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
             shutil.copyfile(artifact.path, target)
             terminal.print(f"       {target}")
     if arguments.verify:
-        return _verified(verify_builds(plan, options, workspace.reporters, artifacts), terminal)
+        code = _verified(verify_builds(plan, options, workspace.reporters, artifacts), terminal)
+        if code != 0:
+            return code
+    if arguments.record:
+        _record(workspace, plan, artifacts, terminal)
     return 0
+
+
+def _record(workspace: Workspace, plan: BuildPlan, artifacts: Mapping[str, Artifact], terminal: Terminal) -> None:
+    recorded = workspace.record(plan, artifacts)
+    terminal.note(f"recorded {len(recorded)} builds in {shown_path(workspace.model.lock_path)}")
+    left = sorted(name for name, key in plan.keys.items() if key in artifacts and name not in recorded)
+    if left:
+        terminal.warn(f"not recorded, as the lock says nothing of them but what Pixi wrote: {', '.join(left)}")
 
 
 def _verified(verifications: Sequence[Verification], terminal: Terminal) -> int:

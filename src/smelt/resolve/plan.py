@@ -103,6 +103,8 @@ class BuildPlanner:
             (build, host),
             pair[0],
         )
+        if locked is not None and locked.artifact_sha256 is not None and locked.build_key == node.key:
+            self._nodes[node.key] = replace(node, recorded=locked.artifact_sha256)
         self._keys[package.identifier] = node.key
         return node.key
 
