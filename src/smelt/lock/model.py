@@ -61,6 +61,8 @@ class SourceLock:
     ``pypi``: ``name==version`` if the source is an sdist by name. ``variant_constraints``: ``off`` where the package
     does not constrain what it was built against (``[tool.smelt] variant-constraints``), else None.
     ``build_platform``: what it is built on, where that is not the platform it is for.
+    ``build_key``/``artifact_sha256``: what was built when ``smelt build --record`` was run, and of which inputs; of
+    other inputs it says nothing.
     """
 
     version: str
@@ -78,6 +80,8 @@ class SourceLock:
     artifact_sha256: str | None = None
     variant_constraints: str | None = None
     build_platform: str | None = None
+    build_key: str | None = None
+    artifact_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
