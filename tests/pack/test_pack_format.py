@@ -107,14 +107,27 @@ def test_environment_file_solves_against_the_channel_of_the_pack(small_pack: Pat
     text = (tmp_path / "environment.yml").read_text(encoding="utf-8")
     parts = [line.removeprefix("  - ").split("=") for line in text.splitlines()[4:]]
     specs = [f"{name} =={version} {build}" for name, version, build in parts]
-    records = asyncio.run(
-        rattler.solve(
-            sources=[rattler.Channel((tmp_path / "channel").as_uri())],
-            specs=specs,
-            platforms=[SUBDIR, "noarch"],  # type: ignore[list-item]
+    channels = [line.removeprefix("  - ") for line in text.splitlines()[1:3]]
+    assert channels[1:] == ["nodefaults"]
+
+    def solved() -> list[str]:
+        records = asyncio.run(
+            rattler.solve(
+                sources=[rattler.Channel((tmp_path / channels[0]).resolve().as_uri())],
+                specs=specs,
+                gateway=rattler.Gateway(),  # remembers nothing of the channel as it was
+                platforms=[SUBDIR, "noarch"],  # type: ignore[list-item]
+            )
         )
-    )
-    assert sorted(record.name.normalized for record in records) == ["alpha", "beta", "mine", "outer"]
+        return sorted(record.name.normalized for record in records)
+
+    assert solved() == ["alpha", "beta", "mine", "outer"]
+    index = tmp_path / "channel" / "noarch" / "repodata.json"
+    data = json.loads(index.read_bytes())
+    assert data["packages.conda"].pop("alpha-1.0-0.conda")
+    index.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(rattler.exceptions.SolverError, match="alpha"):  # and not from elsewhere
+        solved()
 
 
 def test_equal_bytes_later_and_from_elsewhere(

@@ -22,6 +22,7 @@ from smelt.pack.archive import damaged
 from smelt.pack.feeding import Feed, Region, Send, make_pipe, release, send_through_pipe, send_to_file
 from smelt.types import sha256_file
 
+_LEAST_AT_ONCE = 16  # most of them wait for the disk
 _MOST_AT_ONCE = 32
 _PATIENCE = 0.02
 
@@ -47,7 +48,7 @@ class Extraction:
     def __init__(self, folder: Path, reporter: InstallReporter) -> None:
         from rattler.networking.client import Client
 
-        at_once = min(2 * (os.cpu_count() or 2), _MOST_AT_ONCE)
+        at_once = max(_LEAST_AT_ONCE, min(2 * (os.cpu_count() or 1), _MOST_AT_ONCE))
         self._folder = folder
         self._reporter = reporter
         self._client = Client.default_client()
