@@ -76,8 +76,6 @@ class SourceLock:
     profile: str | None = None
     pypi: str | None = None
     source_digest: str | None = None
-    build_key: str | None = None
-    artifact_sha256: str | None = None
     variant_constraints: str | None = None
     build_platform: str | None = None
     build_key: str | None = None
