@@ -55,7 +55,7 @@ def measure(layers: int = 10, width: int = 20) -> Iterator[Figure]:
 
 def build(folder: Path, count: int) -> tuple[float, float, float]:
     """Seconds of the whole, of all build processes together, and of the processor for this process."""
-    from smelt.api.building import BuildOptions
+    from smelt.api.build_options import BuildOptions
     from smelt.api.workspace import Workspace
     from smelt.build import execute
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from smelt.api.building import BuildOptions, explain_builds, run_builds
+from smelt.api.build_options import BuildOptions
+from smelt.api.building import explain_builds, run_builds
 from smelt.api.installing import InstallOptions
 from smelt.api.reporter import Reporters
 from smelt.api.state import read_known

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from smelt.api.building import BuildOptions, matrix, selected, verify_builds
+from smelt.api.build_options import BuildOptions
+from smelt.api.build_selection import selected
+from smelt.api.building import matrix, verify_builds
 from smelt.api.reporter import Reporters
 from smelt.api.workspace import Workspace
 from smelt.errors import UnknownNameError

@@ -6,11 +6,12 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from smelt.api.build_options import BuildOptions
+from smelt.api.build_selection import needed_by, selected, users_of
 from smelt.api.reporter import Reporters
 from smelt.build.compare import differences
 from smelt.build.compiler_cache import CompilerCache, find_compiler_cache
@@ -28,64 +29,14 @@ from smelt.build.surroundings import Surroundings, builds_here
 from smelt.build.tree import Trees
 from smelt.build.work_folder import forget_tree
 from smelt.config.network import Network
-from smelt.errors import UnknownNameError
 from smelt.fs import cache_root, hold, remove_tree, smelt_cache
 from smelt.install.packages import provide
 from smelt.resolve.plan import BuildPlan
 from smelt.source.download import fetch
-from smelt.source.protocol.trace import FOLDER as TRACES
 from smelt.types import CondaRecord
 
 if TYPE_CHECKING:
-    from smelt.api.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
-    """Where a workspace keeps what its environments are built of (see ``smelt.build.kept``).
-
-    ``environments``: all that there are. ``reads``: whether builds are taken from there.
-    """
-
-    folder: Path
-    environments: frozenset[str]
-    reads: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOptions:
-    """What to build of a plan, and how.
-
-    ``packages``: only these and what they need (None: all). ``rebuild``: names that are built although they are
-    in the store. ``jobs``: builds at the same time, by default as many as there are cores. ``keep_going``: a
-    failed build stops only those that need it. ``variants``: only builds whose variant has these values, and what they
-    need. ``clean``: forget what is stored of all that is to be built. ``log_dir``: gets a copy of every log.
-    ``workspace``: the manifest of the workspace that the builds are for; what it uses is kept by ``smelt cache gc``.
-    ``network``: how channels are reached. ``work_root``: the folder to build in (default: in smelt's cache).
-    ``sandbox``: builds reach no network and do not see the home folder. ``compiler_cache``: ``ccache``, ``sccache`` or
-    a path. ``shared_store``: where what was built elsewhere is taken from, and, with ``shared_store_writes``, what is
-    built here is put (a folder or ``s3://`` address). ``kept``: where the workspace keeps what it is built of.
-    ``traces``: the folder for what is said to backends and by them. ``record``: what is built is going to be recorded
-    in the lock, so what that records by now does not count.
-    """
-
-    packages: Collection[str] | None = None
-    rebuild: Collection[str] = ()
-    jobs: int | None = None
-    keep_going: bool = False
-    variants: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    clean: bool = False
-    log_dir: Path | None = None
-    workspace: Path | None = None
-    network: Network = field(default_factory=Network)
-    work_root: Path | None = None
-    sandbox: bool = False
-    compiler_cache: str | None = None
-    shared_store: str | None = None
-    shared_store_writes: bool = True
-    kept: Keeping | None = None
-    traces: Path | None = None
-    record: bool = False
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,27 +55,6 @@ class Explanation:
 def store(warn: Callable[[str], None] | None = None) -> Store:
     """The store of this machine's user; ``warn`` hears of entries that were damaged and healed."""
     return Store(smelt_cache(), warn)
-
-
-def for_workspace(options: BuildOptions, workspace: Workspace) -> BuildOptions:
-    """``options`` with what the settings and the manifest of ``workspace`` say of builds, where they say nothing."""
-    settings, model = workspace.settings, workspace.model
-    sandbox = options.sandbox or settings.sandbox
-    # a sandbox keeps apart what a workspace brings with it: that must not get into the store of the machine unbuilt
-    keeping = Keeping(
-        folder=model.state_folder / "smelt" / "builds", environments=frozenset(model.environments), reads=not sandbox
-    )
-    cache = options.compiler_cache or settings.compiler_cache or model.compiler_cache
-    return replace(
-        options,
-        network=workspace.network,
-        sandbox=sandbox,
-        compiler_cache=cache,
-        shared_store=options.shared_store or settings.shared_store,
-        shared_store_writes=options.shared_store_writes and settings.shared_store_writes,
-        traces=model.state_folder / TRACES,
-        kept=keeping if model.state is None and settings.keeps_builds else None,
-    )
 
 
 def work_folder() -> Path:
@@ -246,7 +176,7 @@ def remember(plan: BuildPlan, workspace: Path, derived: Mapping[str, Artifact] |
     """Write down what the environments of a workspace use of the store. ``derived``: by build key, what is installed
     in the place of a build.
     """
-    users = _users(plan.nodes)
+    users = users_of(plan.nodes)
     folders = {node.key: node.checkout.folder for node in plan.nodes}
     sources = {name: [folders[key] for key in keys] for name, keys in users.items()}
     more = {key: artifact.key for key, artifact in (derived or {}).items()}
@@ -329,7 +259,7 @@ def matrix(plan: BuildPlan, options: BuildOptions) -> list[dict[str, object]]:
     ``key`` is the build key, ``needs`` those of the builds that must be there before, ``stored`` whether this machine
     or the shared store has it already.
     """
-    artifacts, users = store(), _users(plan.nodes)
+    artifacts, users = store(), users_of(plan.nodes)
     shared = _shared(options, _nothing)
     return [
         {
@@ -351,49 +281,6 @@ def _nothing(_: str) -> None:
     """Nobody listens."""
 
 
-def _users(nodes: Sequence[BuildNode]) -> dict[str, list[str]]:
-    """The build keys that each environment needs, its build environments included."""
-    by_key = {node.key: node for node in nodes}
-    found: dict[str, list[str]] = {}
-    for name in dict.fromkeys(name for node in nodes for name in node.wanted_by):
-        keys = [node.key for node in nodes if name in node.wanted_by]
-        for key in keys:
-            keys += [need for need in by_key[key].needs if need not in keys]
-        found[name] = keys
-    return found
-
-
-def selected(plan: BuildPlan, options: BuildOptions) -> tuple[BuildNode, ...]:
-    """The builds of ``plan`` that the options ask for, and what they need.
-
-    Raises UnknownNameError (``unknown-variant``) where nothing has the values that are asked for.
-    """
-    nodes = plan.nodes
-    if not options.variants:
-        return needed(nodes, options.packages)
-    asked = {_folded(key): value for key, value in options.variants.items()}
-    values = [{_folded(key): value for key, value in node.variant.variant.items()} for node in nodes]
-    chosen = [
-        node
-        for node, variant in zip(nodes, values, strict=True)
-        if all(variant.get(key) == value for key, value in asked.items())
-        and (options.packages is None or node.variant.name in options.packages)
-    ]
-    if not chosen:
-        said = ", ".join(f"{key}={value}" for key, value in options.variants.items())
-        there = sorted({f"{key}={variant[key]}" for variant in values for key in asked if key in variant})
-        raise UnknownNameError(
-            f"there is no build with the variant {said} in what is to be built",
-            code="unknown-variant",
-            help=f"there are {', '.join(there)}" if there else "`smelt build --matrix-json` lists the variants",
-        )
-    return needed_by(nodes, [node.key for node in chosen])
-
-
-def _folded(key: str) -> str:
-    return key.replace("-", "_").replace(".", "_")
-
-
 def _provide(records: Sequence[CondaRecord], reporters: Reporters, network: Network) -> None:
     """Bring the packages of a build environment into the cache, whole."""
     asyncio.run(provide(cache_root(), records, reporters.install, network=network))
@@ -411,26 +298,6 @@ def explain_builds(
         repacks = not stored and artifacts.same_files(node) is not None
         found.append(Explanation(label=node.label, stored=stored, reasons=reasons, repacks=repacks))
     return tuple(found)
-
-
-def needed(nodes: Sequence[BuildNode], packages: Collection[str] | None) -> tuple[BuildNode, ...]:
-    """The builds of ``packages`` and what they need, in the same order; all of them for None."""
-    if packages is None:
-        return tuple(nodes)
-    return needed_by(nodes, [node.key for node in nodes if node.variant.name in packages])
-
-
-def needed_by(nodes: Sequence[BuildNode], keys: Sequence[str]) -> tuple[BuildNode, ...]:
-    """The builds ``keys`` and what they need, in the same order."""
-    by_key = {node.key: node for node in nodes}
-    wanted: set[str] = set()
-    waiting = list(keys)
-    while waiting:
-        key = waiting.pop()
-        if key not in wanted:
-            wanted.add(key)
-            waiting += by_key[key].needs
-    return tuple(node for node in nodes if node.key in wanted)
 
 
 def _reasons(node: BuildNode, artifacts: Store) -> tuple[str, ...]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from smelt.api.building import BuildOptions, needed_by, remember, run_builds, settle, store, trees_folder, work_folder
+from smelt.api.build_options import BuildOptions
+from smelt.api.build_selection import needed_by
+from smelt.api.building import remember, run_builds, settle, store, trees_folder, work_folder
 from smelt.api.reporter import Reporters
 from smelt.build.editable import derive, find, is_editable
 from smelt.build.model import Artifact, BuildNode

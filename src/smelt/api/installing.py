@@ -150,7 +150,8 @@ def _build(
         return _Built()
 
     # 50 ms, with all that rendering and building takes
-    from smelt.api.building import BuildOptions, for_workspace, run_builds
+    from smelt.api.build_options import BuildOptions, for_workspace
+    from smelt.api.building import run_builds
     from smelt.api.developing import builds_to_work_with
 
     plan = workspace.plan_of(lock, names, options.platform, left)

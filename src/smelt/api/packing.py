@@ -227,7 +227,8 @@ def _build(
     own = [p for p in lock.packages_of(name, where.name) or () if isinstance(p, SourcePackage)]
     if not own:
         return {}, {}
-    from smelt.api.building import BuildOptions, for_workspace, run_builds, store
+    from smelt.api.build_options import BuildOptions, for_workspace
+    from smelt.api.building import run_builds, store
 
     plan = workspace.plan_of(lock, [name], options.platform)
     wanted = [plan.keys[package.identifier] for package in own]

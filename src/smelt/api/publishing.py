@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from smelt.api.building import BuildOptions, for_workspace, run_builds
+from smelt.api.build_options import BuildOptions, for_workspace
+from smelt.api.building import run_builds
 from smelt.api.platforms import environment_named
 from smelt.api.publish_set import Member, check_alone, check_closed, in_order, member, opted_in
 from smelt.build.model import Artifact, BuildNode

@@ -22,7 +22,7 @@ from smelt.types import current_platform, runnable_subdirs
 from smelt.workspace.model import Workspace as Model
 
 if TYPE_CHECKING:
-    from smelt.api.building import BuildOptions
+    from smelt.api.build_options import BuildOptions
     from smelt.api.reporter import Reporters
     from smelt.build.model import Artifact
     from smelt.config.files import ConfigSource
@@ -221,7 +221,8 @@ class Workspace:
         options: BuildOptions | None = None,
     ) -> Mapping[str, Artifact]:
         """Build the source packages that ``environments`` need; the artifacts by build key. Raises BuildError."""
-        from smelt.api.building import BuildOptions, for_workspace, run_builds
+        from smelt.api.build_options import BuildOptions, for_workspace
+        from smelt.api.building import run_builds
 
         options = replace(for_workspace(options or BuildOptions(), self), workspace=self.model.manifest_path)
         return run_builds(self.plan(environments, mode=mode), options, self.reporters)

@@ -13,6 +13,7 @@ from typing import Any
 
 from smelt.build.cleanup import Cleanup
 from smelt.build.described import compare_described
+from smelt.build.elsewhere import OtherStores
 from smelt.build.environment import padded_length
 from smelt.build.failure import build_error, platform_error
 from smelt.build.freeze import freeze, freeze_staging
@@ -23,7 +24,7 @@ from smelt.build.record import check_recorded, is_recorded
 from smelt.build.repack import description_job, with_files_of
 from smelt.build.reporter import BuildReporter, SerialReporter
 from smelt.build.run import BuiltPackage, WorkerFailure, run_worker
-from smelt.build.shared import SharedPackage, SharedStore
+from smelt.build.shared import SharedStore
 from smelt.build.staging import StagingOutputs
 from smelt.build.store import Store, log_name
 from smelt.build.surroundings import FetchSource, Surroundings, builds_here, with_local_sources
@@ -31,8 +32,8 @@ from smelt.build.trace import trace_build
 from smelt.build.tree import Trees, tree_key
 from smelt.build.unpacked import unpacked_exports
 from smelt.build.work_folder import explained, lock_of, output_folder_of, work_name
-from smelt.errors import BuildError, ErrorGroup, SmeltError
-from smelt.fs import cache_root, hold, hold_if_free, remove_tree
+from smelt.errors import ErrorGroup, SmeltError
+from smelt.fs import cache_root, hold, hold_if_free
 from smelt.scheduler.cancellation import Cancellation, interruptible
 from smelt.scheduler.graph import run_graph
 from smelt.types import CondaRecord, RunExports, sha256_file
@@ -95,9 +96,8 @@ def build_all(
         log_dir=log_dir,
         surroundings=surroundings or Surroundings(),
         fetch_source=fetch_source,
-        shared=shared,
+        others=OtherStores(store, work_root.resolve(), cleanup, kept=kept, shared=shared),
         trees=trees,
-        kept=kept,
         traces=traces,
     )
     try:
@@ -143,9 +143,8 @@ class _Builder:
         log_dir: Path | None,
         surroundings: Surroundings,
         fetch_source: FetchSource | None,
-        shared: SharedStore | None,
+        others: OtherStores,
         trees: Trees | None,
-        kept: KeptBuilds | None,
         traces: Path | None,
     ) -> None:
         self._store = store
@@ -159,9 +158,8 @@ class _Builder:
         self._log_dir = log_dir
         self._surroundings = surroundings
         self._fetch_source = fetch_source
-        self._shared = shared
+        self._others = others
         self._trees = trees
-        self._kept = kept
         self._traces = traces
         self._records: dict[str, CondaRecord] = {}
         self._stagings = StagingOutputs(store.staged, work_root, cleanup)
@@ -174,8 +172,8 @@ class _Builder:
             try:
                 with explained(node, self._work_root):
                     artifact = self._make(node, cancellation, started)
-                    if self._kept is not None and not self._resumes(node):
-                        self._kept.keep(node, artifact)
+                    if not self._resumes(node):
+                        self._others.keep(node, artifact)
                     self._deliver_log(node, artifact.log)
             except SmeltError as error:
                 self._reporter.failed(node, error, time.monotonic() - started)
@@ -197,13 +195,13 @@ class _Builder:
             ):
                 cancellation.check()
                 stored = self._known(node)
-                if stored is None and not again:
-                    stored = self._fetched(node, cancellation)
+                if stored is None and not again and not self._resumes(node):
+                    stored = self._others.fetch(node, cancellation)
                 if stored is None or again:
                     with self._first_of_its_content(node, cancellation):
                         artifact = self._build(node, stored, cancellation, started)
-                    if self._shared is not None and not self._resumes(node):
-                        interruptible(functools.partial(self._shared.offer, node, artifact), cancellation)
+                    if not self._resumes(node):
+                        self._others.offer(node, artifact, cancellation)
                     return artifact
                 found = stored
         self._store.mark_used(node.key)
@@ -219,46 +217,6 @@ class _Builder:
         if tell:
             self._reporter.warning(f"{node.label} in the store is not the one that the lock records: it is made again")
         return None
-
-    def _fetched(self, node: BuildNode, cancellation: Cancellation) -> Artifact | None:
-        """The artifact of ``node`` from another store, in ours now; None if none has one that can be taken."""
-        if self._resumes(node):
-            return None
-        for store in (self._kept, self._shared):
-            found = self._fetched_from(store, node, cancellation) if store is not None else None
-            if found is not None:
-                return found
-        return None
-
-    def _fetched_from(
-        self, shared: SharedStore | KeptBuilds, node: BuildNode, cancellation: Cancellation
-    ) -> Artifact | None:
-        found = list[SharedPackage | None]()
-        folder = self._work_root / work_name(node)
-        with hold(lock_of(folder), f"fetching {node.label}", check=cancellation.check):
-            try:
-                remove_tree(folder)
-                folder.mkdir(parents=True)
-                interruptible(lambda: found.append(shared.fetch(node, folder)), cancellation)
-                package = found[0]
-                if package is None:
-                    return None
-                try:
-                    compare_described(node, package.index, package.run_exports)
-                    check_recorded(node, sha256_file(package.archive))
-                except BuildError as error:
-                    shared.refuse(node, "\n".join([error.message, *error.notes[1:]]))
-                    return None
-                return self._store.put(
-                    node,
-                    package.archive,
-                    package.index,
-                    package.log,
-                    undeclared=package.undeclared,
-                    origin=shared.origin,
-                )
-            finally:
-                self._cleanup.discard(folder)
 
     def _sweep(self, node: BuildNode) -> None:
         """Remove what a process left that was killed between storing its artifact and clearing up."""

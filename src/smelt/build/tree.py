@@ -6,7 +6,7 @@ time of now, all others keep the old one that they always have: so Ninja, CMake,
 what has to be done and nothing else.
 
 Nobody can prove that the result is what a build from nothing gives. So it is never kept under the build key: see
-``smelt.api.building.with_editables``.
+``smelt.api.developing``.
 
 Layout, below a folder of smelt's cache: ``<work name>/state.json`` (key, files) and ``<work name>/tree``.
 """

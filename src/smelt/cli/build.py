@@ -89,7 +89,8 @@ def variant_value(text: str) -> tuple[str, str]:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Build the source packages of the workspace."""
-    from smelt.api.building import BuildOptions, explain_builds, for_workspace, matrix, run_builds, verify_builds
+    from smelt.api.build_options import BuildOptions, for_workspace
+    from smelt.api.building import explain_builds, matrix, run_builds, verify_builds
     from smelt.api.platforms import environment_named
 
     workspace = load(arguments, terminal)

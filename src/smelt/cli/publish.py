@@ -103,7 +103,7 @@ def _number(text: str) -> int:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Build the packages and publish them."""
-    from smelt.api.building import BuildOptions
+    from smelt.api.build_options import BuildOptions
     from smelt.api.publishing import PublishOptions, build_publication, plan_publication
 
     _check(arguments)

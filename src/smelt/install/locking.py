@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from smelt.fs import note_holder
@@ -92,3 +92,15 @@ else:
 
     def _unlock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+async def peer_lock(path: Path, waiting: Callable[[str], None], stack: AsyncExitStack) -> int:
+    """Keep the reference out of a prefix by the lock on its marker ``path``; gives the marker's descriptor.
+
+    On Windows its lock cannot be shared with a writer of the file, so there only its marker is written.
+    """
+    if sys.platform == "win32":
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY)
+        stack.callback(os.close, descriptor)
+        return descriptor
+    return await stack.enter_async_context(exclusive(path, None, waiting))

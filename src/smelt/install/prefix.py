@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from smelt.install.cache_entry import PACKAGES
 from smelt.install.contents import is_whole, remember
 from smelt.install.failure import broken_off, prefix_error, rattler_error, skipped_scripts
 from smelt.install.layout import check_place, lock_path, prepare_state_folder, recorded_prefix, write_environment_files
-from smelt.install.locking import exclusive
+from smelt.install.locking import exclusive, peer_lock
 from smelt.install.packages import provide
 from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
 from smelt.install.pypi import plan as plan_pypi
@@ -129,7 +128,7 @@ async def _install_locked(
 
     pypi = before.pypi if before is not None and reason is None and _is_ours(prefix, before) else None
     conda_meta(prefix).mkdir(parents=True, exist_ok=True)
-    peer = await _peer_lock(prefix, reporter, stack)
+    peer = await peer_lock(conda_meta(prefix) / FINGERPRINT, reporter.waiting, stack)
     plan = _Plan(
         again=again,
         damages=tuple(damages),
@@ -352,19 +351,6 @@ class _Listener:
 
     def on_link_complete(self, index: int) -> None:
         self._reporter.linked(self.linked[index])
-
-
-async def _peer_lock(prefix: Path, reporter: InstallReporter, stack: AsyncExitStack) -> int:
-    """Keep the reference out of the prefix; gives the descriptor of its marker.
-
-    On Windows its lock cannot be shared with a writer of the file, so there only its marker is written.
-    """
-    path = conda_meta(prefix) / FINGERPRINT
-    if sys.platform == "win32":
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY)
-        stack.callback(os.close, descriptor)
-        return descriptor
-    return await stack.enter_async_context(exclusive(path, None, reporter.waiting))
 
 
 def _check_records(request: InstallRequest) -> None:
