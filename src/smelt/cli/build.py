@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from smelt.cli.options import add_jobs, add_lock_usage, add_workspace, load, lock_mode
 from smelt.cli.terminal import Terminal
 from smelt.errors import UnknownNameError
-from smelt.text import closest, shown_path
+from smelt.text import closest, counted, shown_path
 
 if TYPE_CHECKING:
     from smelt.api.building import Explanation, Verification
@@ -151,7 +151,7 @@ def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _record(workspace: Workspace, plan: BuildPlan, artifacts: Mapping[str, Artifact], terminal: Terminal) -> None:
     recorded = workspace.record(plan, artifacts)
-    terminal.note(f"recorded {len(recorded)} builds in {shown_path(workspace.model.lock_path)}")
+    terminal.note(f"recorded {counted(len(recorded), 'build')} in {shown_path(workspace.model.lock_path)}")
     left = sorted(name for name, key in plan.keys.items() if key in artifacts and name not in recorded)
     if left:
         terminal.warn(f"not recorded, as the lock says nothing of them but what Pixi wrote: {', '.join(left)}")
