@@ -166,6 +166,12 @@ def test_windows_line_endings(v7: str, tmp_path: Path) -> None:
     assert read(path) == parse(v7, "pixi.lock")
 
 
+def test_byte_order_mark(v7: str, tmp_path: Path) -> None:
+    path = tmp_path / "pixi.lock"
+    path.write_text(v7, encoding="utf-8-sig")
+    assert read(path) == parse(v7, "pixi.lock")
+
+
 @pytest.mark.parametrize("version", [1, 3, 5, 6])
 def test_old_versions_with_nonsense(version: int) -> None:
     for rest in ("", "environments: 5\npackages: []\n", "metadata: {}\npackage: 5\n", "environments: {}\n"):

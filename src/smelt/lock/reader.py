@@ -46,7 +46,7 @@ def read(path: Path) -> Lock:
             help="check that it is a file and that you may read it",
         ) from None
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8").removeprefix("\ufeff")  # which some editors put there
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise LockError(
