@@ -128,7 +128,7 @@ def test_leftovers_of_killed_processes(root: Path) -> None:
     key = build(root)["base"].key
     left = [
         smelt_cache() / "work" / "base-12345678",
-        smelt_cache() / "verify" / "abc",
+        smelt_cache() / "v" / "ab",
         smelt_cache() / "artifacts" / key[:2] / f".{key}.1.part",
     ]
     held = smelt_cache() / "work" / "mine-12345678"

@@ -132,7 +132,7 @@ def test_verify(root: Path) -> None:
     assert lines[1].startswith("differs base 1.0")
     assert lines[2].startswith("  share/time: ")
     assert not any("share/x" in line for line in lines)
-    assert list((root.parent / "cache" / "smelt" / "verify").iterdir()) == []
+    assert list((root.parent / "cache" / "smelt" / "v").iterdir()) == []
 
 
 def test_a_repacked_build_is_verified_by_a_whole_one(root: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_repacked_build_is_verified_by_a_whole_one(root: Path) -> None:
     assert all(artifact.repacked for artifact in artifacts.values())
     found = verify_builds(plan, BuildOptions(), Reporters(), artifacts)
     assert [each.differences for each in found] == [(), (), ()]
-    assert os.listdir(root.parent / "cache" / "smelt" / "verify") == []  # noqa: PTH208
+    assert os.listdir(root.parent / "cache" / "smelt" / "v") == []  # noqa: PTH208
 
 
 def test_variables_that_a_package_declares(root: Path) -> None:

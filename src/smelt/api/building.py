@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -236,21 +237,29 @@ def verify_builds(
     nodes = [replace(node, recorded=None) for node in plan.nodes if node.key in artifacts]
     if not nodes:
         return ()
-    root = smelt_cache() / "verify"
-    root.mkdir(parents=True, exist_ok=True)
-    # short: paths of build environments are long enough
-    folder = Path(tempfile.mkdtemp(dir=root, prefix=""))
+    folder = _second_work_folder()
     try:
         with hold(folder / "lock", "verifying builds"):
             # objects from a compiler cache would hide what compiling again gives
             fresh = replace(options, log_dir=None, compiler_cache="none", traces=None)
-            again = _build(nodes, Store(folder / "s"), folder / "w", fresh, reporters, repacks=False)
+            again = _build(nodes, Store(folder / "s"), folder, fresh, reporters, repacks=False)
             return tuple(
                 Verification(label=node.label, differences=differences(artifacts[node.key].path, again[node.key].path))
                 for node in nodes
             )
     finally:
         remove_tree(folder)
+
+
+def _second_work_folder() -> Path:
+    """A new folder with a path as long as that of ``work_folder``: builds fill paths up to the same length then."""
+    root = smelt_cache() / "v"
+    root.mkdir(parents=True, exist_ok=True)
+    while True:
+        folder = root / secrets.token_hex(1)
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
 
 
 def matrix(plan: BuildPlan, options: BuildOptions) -> list[dict[str, object]]:

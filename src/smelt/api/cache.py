@@ -272,7 +272,7 @@ def _remove_leftovers() -> None:
                     remove_tree(folder)
             except _BusyError:
                 continue
-    for folder in (root / "verify").glob("*"):
+    for folder in (root / "v").glob("*"):
         try:
             with _only(folder / "lock"):
                 pass
