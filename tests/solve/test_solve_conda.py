@@ -163,7 +163,7 @@ def test_a_record_survives_the_way_to_rattler_and_back() -> None:
     )
     record = from_repodata(data, url="https://c.example/linux-64/x-1.0-h0_0.conda", file_name="x-1.0-h0_0.conda",
                            channel="https://c.example")  # fmt: skip
-    assert from_rattler(to_rattler(record)) == record
+    assert from_rattler([to_rattler(record)]) == [record]
     again = from_repodata(to_repodata(record), url=record.url, file_name=record.file_name, channel=record.channel)
     assert again == record
 

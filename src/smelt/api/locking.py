@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from smelt.lock.satisfiability import Mismatch
     from smelt.resolve.packages import PackageLoader
     from smelt.solve.conda import CondaSolver
+    from smelt.workspace.model import Workspace as Model
 
 LockMode = Literal["update", "locked", "frozen"]
 """``update``: solve again what does not fit; ``locked``: that is an error; ``frozen``: take the lock as it is."""
@@ -150,61 +151,101 @@ class Locker:
 
     def lock(self, options: LockOptions) -> LockResult:
         """See ``Workspace.lock``."""
-        from smelt.lock.diff import diff
-        from smelt.lock.document import NEWEST_VERSION
-        from smelt.lock.partial import about_platforms, of_platforms, workspace_of_platforms
-        from smelt.resolve.unrecorded import unrecorded
-
         model = self._workspace.model
         with self._exclusive("solving the workspace"):
             old, before = self._old_lock(merge=options.complete)
-            mismatches = ()
-            if options.unlock == () or options.only is not None:
-                mismatches = self._check(old, remember=old is before and not (old is not None and old.partial))
-            platforms = self._platforms(options, old, mismatches)
-            mismatches = about_platforms(mismatches, model, platforms)
-            if old is not None and options.complete:
-                mismatches = (*mismatches, *unrecorded(old))
-            aged = old is not None and options.complete and old.version < NEWEST_VERSION
-            completed = old is not None and old.partial and options.platforms == "all"
-            fits = not (mismatches or aged or completed)
-            if old is not None and old is before and fits and options.unlock == ():
+            platforms, fitting, current = self._fitting(options, old, before)
+            if old is not None and old is before and current and options.unlock == ():
+                from smelt.lock.diff import diff
+
                 return LockResult(lock=old, difference=diff(old, old), written=False)
 
-            from smelt.lock.identity import canonical
-            from smelt.lock.platforms import shorten
-            from smelt.lock.satisfiability import outdated as to_solve
-            from smelt.lock.writer import differs, write
-            from smelt.resolve.workspace import ResolveRequest, resolve
             from smelt.solve.conda import CondaSolver
 
             partial = not platforms.issuperset(platform for _, platform in model.effective)
             if partial:
+                from smelt.lock.partial import of_platforms, workspace_of_platforms
+
                 model = workspace_of_platforms(model, platforms)
                 old, before = (of_platforms(each, platforms) if each is not None else None for each in (old, before))
-            keep: frozenset[tuple[str, str]] = frozenset()
-            if options.unlock == () or options.only is not None:
-                keep = frozenset(model.effective) - to_solve(model, mismatches) - frozenset(options.only or ())
-                if aged:
-                    keep -= {pair for pair, each in model.effective.items() if each.pypi_requirements}
+            keep = fitting.intersection(model.effective).difference(options.only or ())
             # freed with the workspace, which for a command is never: freeing takes as long as writing the lock
             self._solver = CondaSolver(network=self._workspace.network)
-            request = ResolveRequest(
-                workspace=model,
-                old=old,
-                keep=keep,
-                unlock=options.unlock,
-                provide_python=python_provider(model, self._workspace.reporters, self._workspace.network),
-                network=self._workspace.network,
-                tools=self._workspace.tools,
-                solver=self._solver,
-            )
-            solved = _run(resolve(request, self._workspace.reporters.resolve))
+            solved = _run(self._resolve(model, old, keep, options.unlock, self._solver))
+
+            from smelt.lock.diff import diff
+            from smelt.lock.identity import canonical
+            from smelt.lock.platforms import shorten
+            from smelt.lock.writer import differs, write
+
             new = _with_records(canonical(replace(solved, partial=partial)), old)
             short = shorten(new, self._workspace.model)
             written = False if options.dry_run else write(short, self._workspace.model.lock_path)
             changed = written or (options.dry_run and differs(short, self._workspace.model.lock_path))
             return LockResult(lock=new, difference=diff(before, new), written=written, changed=changed)
+
+    def _fitting(
+        self, options: LockOptions, old: Lock | None, before: Lock | None
+    ) -> tuple[frozenset[str], frozenset[tuple[str, str]], bool]:
+        """What of ``old`` may stay: the platforms of the new lock, the pairs that fit, and whether all does.
+
+        Where there is no lock, nothing is looked at, and nothing imported for it.
+        """
+        if old is None:
+            return self._platforms(options, None, ()), frozenset(), False
+        from smelt.lock.document import NEWEST_VERSION
+        from smelt.lock.partial import about_platforms
+        from smelt.lock.satisfiability import outdated as to_solve
+        from smelt.resolve.unrecorded import unrecorded
+
+        model = self._workspace.model
+        mismatches: tuple[Mismatch, ...] = ()
+        looked = options.unlock == () or options.only is not None
+        if looked:
+            mismatches = self._check(old, remember=old is before and not old.partial)
+        platforms = self._platforms(options, old, mismatches)
+        mismatches = about_platforms(mismatches, model, platforms)
+        if options.complete:
+            mismatches = (*mismatches, *unrecorded(old))
+        aged = options.complete and old.version < NEWEST_VERSION
+        completed = old.partial and options.platforms == "all"
+        fitting: frozenset[tuple[str, str]] = frozenset()
+        if looked:
+            fitting = frozenset(model.effective) - to_solve(model, mismatches)
+            if aged:
+                fitting -= {pair for pair, each in model.effective.items() if each.pypi_requirements}
+        return platforms, fitting, not (mismatches or aged or completed)
+
+    async def _resolve(
+        self,
+        model: Model,
+        old: Lock | None,
+        keep: frozenset[tuple[str, str]],
+        unlock: Collection[str] | None,
+        solver: CondaSolver,
+    ) -> Lock:
+        """The new lock. Package lists are read while Python still loads what solves."""
+        import asyncio
+
+        for pair, each in model.effective.items():
+            binary = any(needed.spec.location is None for needed in each.dependencies)
+            dated = each.channel_cutoffs or each.package_cutoffs
+            if binary and pair not in keep and not dated and not self._workspace.network.offline:
+                solver.begin(each.channels, each.platform.subdir)
+        await asyncio.sleep(0)
+        from smelt.resolve.workspace import ResolveRequest, resolve
+
+        request = ResolveRequest(
+            workspace=model,
+            old=old,
+            keep=keep,
+            unlock=unlock,
+            provide_python=python_provider(model, self._workspace.reporters, self._workspace.network),
+            network=self._workspace.network,
+            tools=self._workspace.tools,
+            solver=solver,
+        )
+        return await resolve(request, self._workspace.reporters.resolve)
 
     def record(self, builds: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
         """See ``Workspace.record``."""
@@ -225,14 +266,15 @@ class Locker:
 
     def _platforms(self, options: LockOptions, old: Lock | None, mismatches: Sequence[Mismatch]) -> frozenset[str]:
         """The platforms that the new lock has: those that are asked for, and others whose part still fits."""
-        from smelt.lock.satisfiability import outdated as to_solve
-
         model = self._workspace.model
         asked = self._scope(options.platforms, old) | {
             each.name for each in model.platforms if options.also in (each.name, each.subdir)
         }
-        stale = {platform for _, platform in to_solve(model, mismatches)}
-        kept = {row.name for row in old.platforms} - stale if old is not None else set[str]()
+        kept: set[str] = set()
+        if old is not None:
+            from smelt.lock.satisfiability import outdated as to_solve
+
+            kept = {row.name for row in old.platforms} - {platform for _, platform in to_solve(model, mismatches)}
         return (asked | kept) & {platform for _, platform in model.effective}
 
     def _old_lock(self, *, merge: bool) -> tuple[Lock | None, Lock | None]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from smelt.config.editing import extend_setting
 from smelt.config.files import local_file
 from smelt.config.settings import Settings
 from smelt.errors import SourceError
@@ -70,6 +69,8 @@ class BackendTrust:
     def _remember(self, channels: list[str]) -> None:
         if self._root is None:
             return
+        from smelt.config.editing import extend_setting  # what edits TOML, for one who is asked
+
         path = local_file(self._root)
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         for channel in channels:

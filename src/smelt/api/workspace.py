@@ -142,10 +142,12 @@ class Workspace:
 
     def read_lock(self) -> Lock | None:
         """The lock file; None where there is none. Raises LockError for one that cannot be read."""
+        if not self.model.lock_path.exists():
+            return None
         from smelt.lock.platforms import align
         from smelt.lock.reader import read
 
-        return align(read(self.model.lock_path), self.model) if self.model.lock_path.exists() else None
+        return align(read(self.model.lock_path), self.model)
 
     def check(
         self, lock: Lock | None, *, remember: bool = True, platforms: LockScope = "locked"

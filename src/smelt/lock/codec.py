@@ -1,7 +1,8 @@
 """``Lock`` → text, and old lock files → version 7: the only module of this room that knows rattler.
 
 rattler writes the file, so that it is byte for byte what the reference would write: our data as JSON (which is
-YAML) through its reader and back out. smelt's own section follows as plain YAML.
+YAML) through its reader and back out; the binary packages, which are most of it, as ``smelt.lock.lines`` lays them out.
+smelt's own section follows as plain YAML.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import json
 import os
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from smelt.errors import LockError
 from smelt.lock import section
 from smelt.lock.entry import full_entry, name_entry, plain
 from smelt.lock.identity import referenced
+from smelt.lock.lines import Entries, put_in
+from smelt.lock.location import to_location
 from smelt.lock.model import Lock, Reference
 from smelt.text import SourceText
+from smelt.types import CondaRecord
 
 # JSON leaves these as they are, YAML does not accept them unescaped.
 _UNPRINTABLE = re.compile(r"[\x7f-\x9f\ufeff\ufffe\uffff]")
@@ -29,9 +34,49 @@ def to_text(lock: Lock) -> str:
     Equal locks give equal text. Raises LockError (``lock-value``) for values that no lock file can hold.
     """
     used = referenced(lock)
-    text = _through_rattler(_as_json(lock, used))
+    text = _laid_out(lock, used) or _through_rattler(_as_json(lock, used))
     sources = {identifier: lock.sources[identifier] for identifier in _used_sources(lock, used)}
     return text + section.to_text(sources, partial=lock.partial)
+
+
+def _laid_out(lock: Lock, used: frozenset[Reference]) -> str | None:
+    """What rattler would write, which is asked for all but the binary packages whose lines are certain.
+
+    None where the two do not fit together. Raises LockError (``lock-value``).
+    """
+    maker = Entries()
+    entries: dict[str, str] = {}
+    made: dict[Reference, str] = {}
+    for reference in used:
+        package = lock.packages.get(reference)
+        if reference.kind != "conda" or not isinstance(package, CondaRecord):
+            continue
+        location = to_location(reference.value)
+        entry = maker.entry(location, package)
+        if location in entries:
+            return None  # two names of one address
+        if entry is not None:
+            entries[location] = entry
+            made[reference] = location
+    rows = {
+        name: {
+            platform: [made[reference] for reference in references if reference in made]
+            for platform, references in environment.packages.items()
+        }
+        for name, environment in lock.environments.items()
+    }
+    environments = {
+        name: replace(
+            environment,
+            packages={
+                platform: tuple(reference for reference in references if reference not in made)
+                for platform, references in environment.packages.items()
+            },
+        )
+        for name, environment in lock.environments.items()
+    }
+    rest = replace(lock, environments=environments)
+    return put_in(_through_rattler(_as_json(rest, referenced(rest))), rows, entries)
 
 
 def upgrade(source: SourceText, version: int) -> str:

@@ -71,13 +71,13 @@ def diff(old: Lock | None, new: Lock) -> LockDiff:
     """
     names = [*new.environments, *(name for name in (old.environments if old else ()) if name not in new.environments)]
     found: dict[str, Mapping[str, tuple[Change, ...]]] = {}
-    entries = _Entries()
+    pairs = _Pairs(old, new)
     for name in names:
         before = _platforms(old, name)
         after = _platforms(new, name)
         platforms: dict[str, tuple[Change, ...]] = {}
         for platform in [*after, *(platform for platform in before if platform not in after)]:
-            changes = _changes(old, before.get(platform, ()), new, after.get(platform, ()), entries)
+            changes = pairs.changes(before.get(platform, ()), after.get(platform, ()))
             if changes:
                 platforms[platform] = changes
         if platforms:
@@ -88,24 +88,6 @@ def diff(old: Lock | None, new: Lock) -> LockDiff:
 def _platforms(lock: Lock | None, environment: str) -> Mapping[str, tuple[Reference, ...]]:
     found = lock.environments.get(environment) if lock is not None else None
     return found.packages if found is not None else {}
-
-
-def _changes(
-    old: Lock | None, before: tuple[Reference, ...], new: Lock, after: tuple[Reference, ...], entries: _Entries
-) -> tuple[Change, ...]:
-    if before == after:
-        return ()
-    olds = {_key(old.packages[reference]): reference for reference in before} if old is not None else {}
-    found: list[Change] = []
-    for reference in after:
-        package = new.packages[reference]
-        previous = olds.pop(_key(package), None)
-        if previous is None:
-            found.append(_change(None, None, new, reference, entries))
-        elif previous != reference:
-            found.append(_change(old, previous, new, reference, entries))
-    found += [_change(old, reference, None, None, entries) for reference in olds.values()]
-    return tuple(sorted(found, key=lambda change: (change.name, change.kind)))
 
 
 def _key(package: LockedPackage) -> tuple[str, str]:
@@ -137,39 +119,54 @@ class _Entry(Mapping[str, object]):
         return len(self._made())
 
 
-class _Entries:
-    """One entry for all environments that have a package."""
+class _Pairs:
+    """What two locks say of packages; each pair is one change, in however many environments it is."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, Reference], _Entry] = {}
+    def __init__(self, old: Lock | None, new: Lock) -> None:
+        self._old = old
+        self._new = new
+        self._entries: dict[tuple[int, Reference], _Entry] = {}
+        self._changes: dict[tuple[Reference | None, Reference | None], Change] = {}
 
-    def of(self, lock: Lock, reference: Reference) -> Mapping[str, object]:
-        """The entry of a package. ``lock`` must live as long as this."""
+    def changes(self, before: tuple[Reference, ...], after: tuple[Reference, ...]) -> tuple[Change, ...]:
+        """What is otherwise in one environment on one platform."""
+        if before == after:
+            return ()
+        olds = {_key(self._old.packages[each]): each for each in before} if self._old is not None else {}
+        found: list[Change] = []
+        for reference in after:
+            previous = olds.pop(_key(self._new.packages[reference]), None) if olds else None
+            if previous != reference:
+                found.append(self._change(previous, reference))
+        found += [self._change(reference, None) for reference in olds.values()]
+        return tuple(sorted(found, key=lambda change: (change.name, change.kind)))
+
+    def _change(self, before: Reference | None, after: Reference | None) -> Change:
+        change = self._changes.get((before, after))
+        if change is None:
+            was = self._old.packages[before] if self._old is not None and before is not None else None
+            now = self._new.packages[after] if after is not None else None
+            package = now if now is not None else was
+            assert package is not None
+            kind, name = _key(package)
+            change = self._changes[before, after] = Change(
+                name=name,
+                kind=kind,
+                before=self._entry(self._old, before),
+                after=self._entry(self._new, after),
+                old=_shown(self._old, was) if self._old is not None and was is not None else None,
+                new=_shown(self._new, now) if now is not None else None,
+            )
+        return change
+
+    def _entry(self, lock: Lock | None, reference: Reference | None) -> Mapping[str, object] | None:
+        if lock is None or reference is None:
+            return None
         key = (id(lock), reference)
-        entry = self._known.get(key)
+        entry = self._entries.get(key)
         if entry is None:
-            entry = self._known[key] = _Entry(reference, lock.packages[reference])
+            entry = self._entries[key] = _Entry(reference, lock.packages[reference])
         return entry
-
-
-def _change(
-    old: Lock | None, before: Reference | None, new: Lock | None, after: Reference | None, entries: _Entries
-) -> Change:
-    was = old.packages[before] if old is not None and before is not None else None
-    now = new.packages[after] if new is not None and after is not None else None
-    package = now if now is not None else was
-    assert package is not None
-    kind, name = _key(package)
-    left = entries.of(old, before) if old is not None and before is not None else None
-    right = entries.of(new, after) if new is not None and after is not None else None
-    return Change(
-        name=name,
-        kind=kind,
-        before=left,
-        after=right,
-        old=_shown(old, was) if old is not None and was is not None else None,
-        new=_shown(new, now) if new is not None and now is not None else None,
-    )
 
 
 def _shown(lock: Lock, package: LockedPackage) -> str:
@@ -201,10 +198,11 @@ def _json(change: Change, explicit: Collection[str]) -> dict[str, object]:
 
 def _block(environment: str, platforms: Mapping[str, tuple[Change, ...]]) -> str:
     rows = {platform: [_row(change) for change in changes] for platform, changes in platforms.items()}
-    common = [row for row in next(iter(rows.values())) if all(row in others for others in rows.values())]
+    everywhere = set[tuple[str, ...]].intersection(*map(set, rows.values()))
+    common = [row for row in next(iter(rows.values())) if row in everywhere]
     lines: list[tuple[str, ...] | str] = [f"Environment: {environment}", *common]
     for platform, own in rows.items():
-        special = [row for row in own if row not in common]
+        special = [row for row in own if row not in everywhere]
         if special:
             lines += [f"Platform: {environment}:{platform}", *special]
     table = [line for line in lines if not isinstance(line, str)]

@@ -21,6 +21,7 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _TRAILING_DIGITS = re.compile(r"[0-9]+\Z")
 # The characters that a path segment of a file address must not hold as they are (``file_url``'s set).
 _RESERVED = re.compile(rb'[\x00-\x20"#%/<>?`{}\x7f-\xff]')
+_CHANGED = re.compile(r"[%?#]|\Afile:///[A-Za-z]:")
 _MAX_BUILD_NUMBER = 2**64 - 1
 
 
@@ -116,6 +117,8 @@ def to_location(address: str) -> str:
     """
     if not address.startswith("file:"):
         return address
+    if address.startswith("file:///") and _CHANGED.search(address) is None:
+        return address[7:]  # as nearly all are
     rest = address.partition("#")[0].partition("?")[0].removeprefix("file:")
     host, _, path = rest[2:].partition("/") if rest.startswith("//") else ("", "", rest.lstrip("/"))
     if host and host != "localhost":

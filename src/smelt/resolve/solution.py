@@ -60,7 +60,8 @@ class SourceSolver:
         Raises SolveError (with what was left out among its notes), SourceError (cycles, unreadable packages), and
         what loading and rendering raise.
         """
-        await asyncio.to_thread(check_cycles, self.loader, goal.sources, context)
+        if goal.sources:
+            await asyncio.to_thread(check_cycles, self.loader, goal.sources, context)
         return await self._solve(goal, context)
 
     async def variants(self, requirement: SourceRequirement, context: Context) -> list[Candidate | Infeasible]:

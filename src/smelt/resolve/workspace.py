@@ -54,11 +54,13 @@ async def resolve(request: ResolveRequest, reporter: ResolveReporter) -> Lock:
     Environments of one solve group are solved together. Raises SolveError headed by environment and platform
     (several: ErrorGroup), ManifestError, SourceError, ChannelError, NotSupportedError.
     """
-    from smelt.resolve.dev import with_dev
-
     loader = PackageLoader(request.workspace, request.old, request.unlock, request.network, request.tools)
-    workspace = await asyncio.to_thread(with_dev, request.workspace, loader)
-    request = replace(request, workspace=workspace)
+    workspace = request.workspace
+    if any(each.dev for each in workspace.effective.values()):
+        from smelt.resolve.dev import with_dev
+
+        workspace = await asyncio.to_thread(with_dev, workspace, loader)
+        request = replace(request, workspace=workspace)
     conda = request.solver or CondaSolver(network=request.network)
     solver = SourceSolver(
         loader,

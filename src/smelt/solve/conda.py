@@ -45,6 +45,8 @@ class Candidates:
 
 
 _ONLINE = "smelt is offline: remove the `--offline` flag once, and what is fetched stays in the cache"
+_NO_PACKAGE = "_"
+"""Who asks for it has the list of packages read, and gets nothing of it."""
 _LONGEST = 200  # with name, version and build a folder is called
 _HARMLESS = re.compile(rf"(?!\.\.?\Z)[A-Za-z0-9_.+!~=-]{{1,{_LONGEST}}}")
 """The words of nearly all packages; of others each letter is looked at."""
@@ -70,6 +72,7 @@ class CondaSolver:
         self._now = datetime.now(UTC)
         self._records: dict[str, CondaRecord] = {}
         self._answers: dict[SolveRequest, asyncio.Task[tuple[CondaRecord, ...]]] = {}
+        self._lists: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def gateway(self) -> Gateway:
         """The shared gateway, made at the first use."""
@@ -96,6 +99,25 @@ class CondaSolver:
         except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
             raise channel_error(error, channels) from error
         return tuple(name.normalized for name in found)
+
+    def begin(self, channels: Sequence[str], subdir: str) -> list[asyncio.Task[None]]:
+        """Begin to read the package lists of ``channels``, as solves for ``subdir`` do that are not offline.
+
+        What fails raises ChannelError in every solve that needs it.
+        """
+        for key in ((channel, part) for channel in channels for part in (subdir, NOARCH)):
+            if key not in self._lists:
+                self._lists[key] = asyncio.ensure_future(self._read(*key))
+                self._lists[key].add_done_callback(_look)
+        return [self._lists[channel, part] for channel in channels for part in (subdir, NOARCH)]
+
+    async def _read(self, channel: str, subdir: str) -> None:
+        from rattler import exceptions
+
+        try:
+            await self.gateway().query([channel], [subdir], [_NO_PACKAGE], recursive=False)  # pyright: ignore[reportArgumentType]
+        except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
+            raise channel_error(error, [channel]) from error
 
     async def solve(self, request: SolveRequest) -> tuple[CondaRecord, ...]:
         """The records that satisfy ``request``, sorted by name.
@@ -149,6 +171,8 @@ class CondaSolver:
         """The channels of ``request``; offline, as far as they are cached. Raises ChannelError, ManifestError."""
         dated = bool(request.channel_cutoffs or request.package_cutoffs)
         if not self._network.offline and not dated:
+            # each once, whatever becomes of it: a server that is silent is waited for once
+            await asyncio.gather(*map(asyncio.shield, self.begin(request.channels, request.subdir)))
             return list(request.channels)
         from rattler import exceptions
 
@@ -238,18 +262,26 @@ class CondaSolver:
             ) from error
         except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.IoError) as error:
             raise channel_error(error, request.channels) from error
-        return [self._record(record) for record in solved]
+        await asyncio.sleep(0)  # the solve that waits at the gate begins before these answers are looked at
+        return self._converted(solved)
 
-    def _record(self, found: RepoDataRecord) -> CondaRecord:
-        """Our form of a record, made once: most are in the answers of many solves. Raises ChannelError."""
-        url = found.url
-        record = self._records.get(url)
-        if record is None:
-            record = from_rattler(found)
+    def _converted(self, found: Sequence[RepoDataRecord]) -> list[CondaRecord]:
+        """Our form of records, made once of each: most are in the answers of many solves. Raises ChannelError."""
+        urls = [record.url for record in found]
+        known = self._records
+        new = from_rattler(record for url, record in zip(urls, found, strict=True) if url not in known)
+        for record in new:
             _check_harmless(record)
-            if record.channel != SOURCE_CHANNEL:
-                self._records[url] = record
-        return record
+        own = {record.url: record for record in new}
+        records = [known.get(url) or own[url] for url in urls]
+        known.update((url, record) for url, record in own.items() if record.channel != SOURCE_CHANNEL)
+        return records
+
+
+def _look(task: asyncio.Task[None]) -> None:
+    """Nobody may need what failed, and then asyncio would complain that nobody looked."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _reaches_channels(request: SolveRequest) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from smelt.types import CondaRecord, RunExports
@@ -47,10 +48,10 @@ def to_rattler(record: CondaRecord) -> RepoDataRecord:
     return RepoDataRecord(plain, record.file_name, record.url, record.channel or _channel_of(record.url))
 
 
-def from_rattler(record: RepoDataRecord) -> CondaRecord:
-    """The inverse of ``to_rattler``, with everything that rattler knows of the record."""
-    data: dict[str, Any] = json.loads(record.to_json())
-    return from_repodata(data, url=data["url"], file_name=data["fn"], channel=data.get("channel"))
+def from_rattler(records: Iterable[RepoDataRecord]) -> list[CondaRecord]:
+    """The inverse of ``to_rattler`` for each, with everything that rattler knows of the records."""
+    found: list[dict[str, Any]] = json.loads(f"[{','.join([record.to_json() for record in records])}]")
+    return [from_repodata(data, url=data["url"], file_name=data["fn"], channel=data.get("channel")) for data in found]
 
 
 def from_repodata(data: dict[str, Any], *, url: str, file_name: str, channel: str | None) -> CondaRecord:
