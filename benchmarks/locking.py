@@ -23,7 +23,7 @@ from benchmarks.figure import Figure, against, table
 
 PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "win-64")
 ENVIRONMENTS = 12
-ROUNDS = 3
+ROUNDS = 7
 VERSIONS = 10
 WANTED = 25
 GROUP = 40  # packages need such of their own group: an environment comes to some 300
@@ -111,8 +111,8 @@ def write_workspace(root: Path, url: str, names: int) -> list[dict[str, object]]
     return jobs
 
 
-def run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds and peak megabytes of a process."""
+def run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> tuple[float, float, float]:
+    """Seconds, peak megabytes and seconds of processors of a process."""
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
@@ -121,7 +121,8 @@ def run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> tu
     seconds = time.perf_counter() - start
     if status != 0:
         raise RuntimeError(words.decode("utf-8", "replace"))
-    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return seconds, peak, usage.ru_utime + usage.ru_stime
 
 
 def measure(records: int = 100_000, rounds: int = ROUNDS) -> Iterator[Figure]:
@@ -134,8 +135,8 @@ def measure(records: int = 100_000, rounds: int = ROUNDS) -> Iterator[Figure]:
         jobs = root / "jobs.json"
         jobs.write_text(json.dumps(write_workspace(root / "ws", (root / "channel").as_uri(), names)), encoding="utf-8")
         (root / "bare.py").write_text(_BARE, encoding="utf-8")
-        bare: list[tuple[float, float]] = []
-        ours: list[tuple[float, float]] = []
+        bare: list[tuple[float, float, float]] = []
+        ours: list[tuple[float, float, float]] = []
         for number in range(rounds):
             cache = root / f"cache{number}"
             environment = {**os.environ, "PIXI_CACHE_DIR": str(cache)}
@@ -147,6 +148,8 @@ def measure(records: int = 100_000, rounds: int = ROUNDS) -> Iterator[Figure]:
         yield Figure(what=what, seconds=statistics.median(each[0] for each in bare))
         yield against("smelt lock", [each[0] for each in ours], "rattler", [each[0] for each in bare], 1.1)
         peak = [statistics.median(each[1] for each in kind) for kind in (bare, ours)]
+        work = [statistics.median(each[2] for each in kind) for kind in (bare, ours)]
+        yield Figure(what="the same, of processors", seconds=work[1], ratio=work[1] / work[0], reference="rattler")
         print(f"peak memory: rattler alone {peak[0]:.0f} MB, smelt lock {peak[1]:.0f} MB")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from network_kit import Answer, Server, content, never_ending, serving, status
 
-from spine_kit import SUBDIR, Channel, environment, manifest, partial, smelt
+from spine_kit import OTHER, SUBDIR, Channel, environment, manifest, partial, smelt
 
 IMPATIENT = {"SMELT_HTTP_TIMEOUT": "1"}
 
@@ -249,3 +249,22 @@ def test_one_broken_channel_of_two_is_named(tmp_path: Path, server: Server) -> N
         done = smelt(root, "lock", env=IMPATIENT)
         assert f"cannot read the package lists of {other.url}" in done.stderr
         assert server.url not in done.stderr
+
+
+def test_a_broken_channel_is_asked_once_for_all_environments(tmp_path: Path, server: Server) -> None:
+    server.answers["/noarch/repodata.json"] = status(500)
+    table = '[dependencies]\nbeta = "*"\n'
+    more = "".join(f'[feature.f{number}.dependencies]\nalpha = "{number}.*"\n' for number in range(4))
+    names = ", ".join(f'e{number} = ["f{number}"]' for number in range(4))
+    asked: list[int] = []
+    for name, text in (("one", table), ("many", f"{table}{more}[environments]\n{names.replace(', ', chr(10))}\n")):
+        root = tmp_path / name
+        manifest(root, [server.url], text, platforms=[SUBDIR, OTHER])
+        server.asked.clear()
+        done = smelt(root, "lock", env={**IMPATIENT, "PIXI_CACHE_DIR": str(tmp_path / f"cache-{name}")})
+        assert done.returncode == 1
+        assert done.stderr.count("cannot read the package lists") == 1
+        assert "coalesced" not in done.stderr
+        asked.append(sum(path.endswith("/noarch/repodata.json") for path in server.asked))
+    assert asked[0] > 0
+    assert asked[1] == asked[0]

@@ -54,13 +54,14 @@ def referenced(lock: Lock) -> frozenset[Reference]:
 def canonical(lock: Lock) -> Lock:
     """``lock`` as it is after writing and reading: version 7, sorted, without what nothing uses."""
     used = referenced(lock)
-    packages = {_by_path(r): _sorted_package(lock.packages[r]) for r in sorted(used, key=_order)}
+    named = {reference: _by_path(reference) for reference in used}
+    packages = {named[r]: _sorted_package(lock.packages[r]) for r in sorted(used)}
     environments = {
         name: replace(
             environment,
             packages=MappingProxyType(
                 {
-                    platform: _sorted_references(environment.packages[platform])
+                    platform: tuple(sorted({named[r] for r in environment.packages[platform]}))
                     for platform in sorted(environment.packages)
                 }
             ),
@@ -79,13 +80,9 @@ def canonical(lock: Lock) -> Lock:
     )
 
 
-def _order(reference: Reference) -> tuple[str, str]:
-    # The kinds happen to sort as rattler orders them: conda, conda_source, pypi.
-    return reference.kind, reference.value
-
-
 def _sorted_references(references: Iterable[Reference]) -> tuple[Reference, ...]:
-    return tuple(sorted({_by_path(reference) for reference in references}, key=_order))
+    # The kinds happen to sort as rattler orders them: conda, conda_source, pypi.
+    return tuple(sorted({_by_path(reference) for reference in references}))
 
 
 def _by_path(reference: Reference) -> Reference:

@@ -117,8 +117,11 @@ class SourceSolver:
 
     async def _records(self, request: SolveRequest) -> tuple[CondaRecord, ...]:
         """The answer to a request; what stays as it was locked stays with all that was locked of it."""
+        solved = await self._solver.solve(request)
+        if not request.locked:
+            return solved
         locked = {(record.url, record.sha256): record for record in request.locked}
-        return tuple(locked.get((r.url, r.sha256), r) for r in await self._solver.solve(request))
+        return tuple(locked.get((r.url, r.sha256), r) for r in solved)
 
     def _request(self, goal: Goal, context: Context, candidates: tuple[CondaRecord, ...]) -> SolveRequest:
         return SolveRequest(

@@ -8,6 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +26,7 @@ from smelt.solve.request import SOURCE_CHANNEL, SolveRequest
 from smelt.types import NOARCH, CondaRecord, VirtualPackage, current_platform, spec_name
 
 if TYPE_CHECKING:
-    from rattler import Gateway, GenericVirtualPackage, PackageName, RepoDataRecord, Subdir
+    from rattler import Gateway, GenericVirtualPackage, MatchSpec, PackageName, RepoDataRecord, Subdir
 
 
 class Candidates:
@@ -48,6 +51,7 @@ _ONLINE = "smelt is offline: remove the `--offline` flag once, and what is fetch
 _NO_PACKAGE = "_"
 """Who asks for it has the list of packages read, and gets nothing of it."""
 _LONGEST = 200  # with name, version and build a folder is called
+_name = attrgetter("name")
 _HARMLESS = re.compile(rf"(?!\.\.?\Z)[A-Za-z0-9_.+!~=-]{{1,{_LONGEST}}}")
 """The words of nearly all packages; of others each letter is looked at."""
 
@@ -160,12 +164,14 @@ class CondaSolver:
 
     def _finished(self, solved: Sequence[CondaRecord], request: SolveRequest) -> tuple[CondaRecord, ...]:
         """The answer with the candidates as they were given."""
+        if not request.candidates:
+            return tuple(sorted(solved, key=_name))
         by_build = {(record.name, record.version, record.build): record for record in request.candidates}
         records: list[CondaRecord] = []
         for record in solved:
             candidate = by_build.get((record.name, record.version, record.build))
             records.append(candidate if candidate is not None and record.channel == SOURCE_CHANNEL else record)
-        return tuple(sorted(records, key=lambda record: record.name))
+        return tuple(sorted(records, key=_name))
 
     async def _channels(self, request: SolveRequest) -> list[View]:
         """The channels of ``request``; offline, as far as they are cached. Raises ChannelError, ManifestError."""
@@ -287,8 +293,7 @@ def _look(task: asyncio.Task[None]) -> None:
 def _reaches_channels(request: SolveRequest) -> bool:
     """Whether anything is asked for that is no source package: otherwise channels have no say, and are not read."""
     own = {record.name for record in request.candidates}
-    asked = {*request.specs, *(spec for record in request.candidates for spec in record.depends)}
-    names = {spec_name(spec) for spec in asked}
+    names = map(spec_name, chain(request.specs, (spec for record in request.candidates for spec in record.depends)))
     return any(name not in own and not name.startswith("__") for name in names)
 
 
@@ -314,7 +319,8 @@ def _check_harmless(record: CondaRecord) -> None:
             )
 
 
-def match_spec(text: str):
+@lru_cache(maxsize=8192)  # a requirement is asked for in many environments, and looked at before it is
+def match_spec(text: str) -> MatchSpec:
     """``text`` as rattler's MatchSpec. Raises SolveError (``invalid-spec``)."""
     from rattler import MatchSpec, exceptions
 
