@@ -22,7 +22,7 @@ from smelt.build.model import BuildNode, SourceInput
 from smelt.build.store import Store
 from smelt.errors import BuildError, ChannelError, ErrorGroup, NotSupportedError, SourceError
 from smelt.fs import hold
-from smelt.types import CondaRecord, RunExports
+from smelt.types import CondaRecord, RunExports, sha256_file
 
 pytestmark = pytest.mark.build
 posix = pytest.mark.skipif(os.name != "posix", reason="the build scripts are for a POSIX shell")
@@ -52,7 +52,7 @@ def test_a_build_is_stored_and_found_again(tmp_path: Path) -> None:
 def test_what_was_killed_after_storing_is_cleared_up(tmp_path: Path) -> None:
     one = hello(tmp_path / "source")
     build([one], tmp_path, Recorder())
-    (lock,) = (tmp_path / "work").glob("*.lock")
+    (lock,) = (path for path in (tmp_path / "work").glob("*.lock") if not path.name.endswith(".worker.lock"))
     left = lock.with_suffix("")
     (left / "deep").mkdir(parents=True)
     with hold(lock, "another build"):
@@ -414,3 +414,21 @@ def test_a_work_folder_whose_path_is_too_long(tmp_path: Path) -> None:
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
+
+
+@posix
+def test_how_deep_the_cache_lies_leaves_no_trace(tmp_path: Path) -> None:
+    """Also of a package that keeps paths of its build in binary files, where nothing can become longer or shorter."""
+    lines = (
+        r"""digits=$(printf %s "$SRC_DIR" | od -v -An -tx1 | tr -d ' \n')""",
+        r"""printf '\000%s %s %s\000' "$SRC_DIR" "$PREFIX" "$digits" > "$PREFIX/w" """,
+    )
+    made: list[tuple[dict[str, bytes], str]] = []
+    for root in (tmp_path, tmp_path / "deep" / ("x" * 40)):
+        one = script(tmp_path / "source", *lines)
+        artifact = build([one], root)[one.key]
+        found = read_conda(artifact.path)
+        members = {member.name: member.data for member in (*found.files, *found.info)}
+        assert str(root).encode() not in members["w"]
+        made.append((members, sha256_file(artifact.path)))
+    assert made[0] == made[1]

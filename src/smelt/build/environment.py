@@ -21,7 +21,8 @@ PREFIX_LENGTH = 255
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 """The variables that name the folder for temporary files."""
 
-_TIERS = (96, 128, 160, 192)
+_LENGTHS = (192, 224)
+"""Of the paths of build folders: the first wherever it is possible."""
 _SYSTEM_FOLDERS = ("/usr/bin", "/bin", "/usr/sbin", "/sbin")
 
 # Needed to reach channels and sources; of them build scripts see those for certificates, proxies and ssh.
@@ -167,22 +168,21 @@ def provide_customization(folder: Path) -> None:
     (folder / "sitecustomize.py").write_text(_CUSTOMIZE, encoding="utf-8")
 
 
-def output_folder(work: Path, name: str, *, room: int = 0) -> Path:
+def output_folder(work: Path, name: str) -> Path:
     """The folder below ``work`` in which rattler-build works on package ``name``.
 
-    Padded, so that the build folder in it has one of a few lengths: then a path into it that ends up in a binary
-    can be replaced by a fixed one of the same length. The shortest is chosen with scripts of build tools in mind:
-    the kernel and rattler limit the first line of a script to 127 characters. ``room``: at least so much is padded.
+    Padded, so that the path of the build folder in it has one length, wherever the cache lies: a path that ends up in
+    a binary is replaced by a fixed one, which has to be as long. Only for a cache that lies deeper than some 90
+    characters, or a name of more than 45, it is longer.
     Raises ValueError with the number of characters too many, where the path of ``work`` is too long.
     """
     if sys.platform == "win32":
         return work / "w"
-    tail = len(f"/bld/rattler-build_{name}")
-    least = len(str(work)) + len("/w") + tail + room
-    for length in _TIERS:
+    least = len(str(build_folder(work / "w", name)))
+    for length in _LENGTHS:
         if least <= length:
-            return work / ("w" + "_" * (length - least + room))
-    raise ValueError(least - _TIERS[-1])
+            return output_folder_of_length(work, name, length)
+    raise ValueError(least - _LENGTHS[-1])
 
 
 def padded_length(output: Path, name: str) -> int:

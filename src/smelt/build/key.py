@@ -11,7 +11,7 @@ from smelt.errors import BuildError
 from smelt.source.model import Checkout, FinalMetadata, RenderedVariant
 from smelt.types import CondaRecord, digest_json
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised whenever the same inputs give another artifact than before: freezing, environment, normalising."""
 
 _SHOWN = 60

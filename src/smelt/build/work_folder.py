@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from smelt.build.environment import output_folder
@@ -50,19 +50,12 @@ def forget_tree(node: BuildNode, trees: Path) -> None:
     remove_tree(trees / work_name(node))
 
 
-_USUAL_NAME = 32
 _NAME, _DIGEST = 20, 8
 
 
 def output_folder_of(folder: Path, node: BuildNode) -> Path:
     """The folder in the work ``folder`` of ``node`` below which all is that its build sees. Raises BuildError."""
-    # outputs that inherit one staging output share what is built of it where their paths have the same length
-    name, usual = len(node.variant.name), _NAME + 1 + _DIGEST - len(folder.name)
-    room = max(_USUAL_NAME - name, 0) + max(usual, 0) if node.variant.staging is not None else 0
     try:
-        if room:
-            with suppress(ValueError):  # then what is shared is compiled for each of them
-                return output_folder(folder, node.variant.name, room=room)
         return output_folder(folder, node.variant.name)
     except ValueError as error:
         raise BuildError(
