@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -51,6 +52,8 @@ class Terminal:
     def note(self, text: str) -> None:
         """A line about what is going on (standard error), unless quiet."""
         if self.verbosity >= 0:
+            with suppress(BrokenPipeError):  # told at the end
+                self.out.flush()  # what was printed before comes before, where both go to one file
             self.err.write(text + "\n")
             self.err.flush()
 
