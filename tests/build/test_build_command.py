@@ -135,6 +135,17 @@ def test_verify(root: Path) -> None:
     assert list((root.parent / "cache" / "smelt" / "v").iterdir()) == []
 
 
+def test_killed_verifications_have_left_no_room(root: Path) -> None:
+    left = root.parent / "cache" / "smelt" / "v"
+    for number in range(256):
+        (left / f"{number:02x}").mkdir(parents=True)
+    done = smelt(root, "build", "--verify", "-p", "base")
+    assert done.returncode == 1
+    assert "error[work-folder]: there is no room for another verification" in done.stderr
+    assert smelt(root, "cache", "gc").returncode == 0
+    assert smelt(root, "build", "--verify", "-p", "base").returncode == 0
+
+
 def test_a_repacked_build_is_verified_by_a_whole_one(root: Path) -> None:
     workspace = Workspace.load(root)
     workspace.build()

@@ -213,7 +213,7 @@ def _normal(text: str) -> str:
 
 def session_environment(root: Path) -> dict[str, str]:
     """The variables of a session: smelt on ``PATH``, a home and cache of its own, nothing that is active outside."""
-    dropped = ("PIXI_", "CONDA_", "SMELT_", "PYTHONDONTWRITEBYTECODE")
+    dropped = ("PIXI_", "CONDA_", "SMELT_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     tools = str(Path(sys.executable).parent)
     return {

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from smelt.api.build_options import BuildOptions
 from smelt.api.build_selection import needed_by, selected, users_of
@@ -30,14 +28,12 @@ from smelt.build.surroundings import Surroundings, builds_here
 from smelt.build.tree import Trees
 from smelt.build.work_folder import forget_tree
 from smelt.config.network import Network
+from smelt.errors import BuildError
 from smelt.fs import cache_root, hold, remove_tree, smelt_cache
 from smelt.install.packages import provide
 from smelt.resolve.plan import BuildPlan
 from smelt.source.download import fetch
 from smelt.types import CondaRecord
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,14 +248,22 @@ def verify_builds(
 
 
 def _second_work_folder() -> Path:
-    """A new folder with a path as long as that of ``work_folder``: builds fill paths up to the same length then."""
+    """A new folder with a path as long as that of ``work_folder``: builds fill paths up to the same length then.
+
+    Raises BuildError where killed verifications have left one under each name.
+    """
     root = smelt_cache() / "v"
     root.mkdir(parents=True, exist_ok=True)
-    while True:
-        folder = root / secrets.token_hex(1)
+    for number in range(256):
         with suppress(FileExistsError):
+            folder = root / f"{number:02x}"
             folder.mkdir()
             return folder
+    raise BuildError(
+        f"there is no room for another verification in {root}",
+        code="work-folder",
+        help="`smelt cache gc` removes what killed ones have left there",
+    )
 
 
 def matrix(plan: BuildPlan, options: BuildOptions) -> list[dict[str, object]]:

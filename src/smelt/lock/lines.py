@@ -1,8 +1,8 @@
 """The lines of binary packages as rattler writes them, without rattler where no value is in question.
 
 Most of a lock are binary packages whose values are written as they stand. Their entries and rows are made here and put
-into what rattler writes of the rest. Where a value would perhaps be quoted, normalized or refused, there is no answer
-(None) and rattler writes all: so the text is always rattler's, and tests compare the two.
+into what rattler writes of the rest. A package with a value that would perhaps be quoted, normalized or refused has no
+entry (None), and rattler writes it: so the text is always rattler's, and tests compare the two.
 """
 
 from __future__ import annotations
