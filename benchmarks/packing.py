@@ -36,7 +36,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import rattler
 
-from smelt.api.packing import PackOptions, pack, unpack
+from smelt.api.packing import PackOptions, pack
+from smelt.api.unpacking import unpack
 from smelt.api.workspace import Workspace
 from smelt.channel.index import write_index
 from smelt.solve.records import to_rattler

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from smelt.api.packing import Packed, PackOptions, pack, unpack
+from smelt.api.packing import Packed, PackOptions, pack
+from smelt.api.unpacking import unpack
 from smelt.api.workspace import Workspace
 from smelt.archive import CondaArchive, Member, write_conda
 from smelt.pack.unpacking import Unpacked

@@ -19,7 +19,8 @@ from typing import IO
 import pytest
 from pack_kit import foreign, members, packed, raw_package, unpacked, write_tar
 
-from smelt.api.packing import PackOptions, pack, unpack
+from smelt.api.packing import PackOptions, pack
+from smelt.api.unpacking import unpack
 from smelt.api.workspace import Workspace
 from smelt.errors import PackError, SmeltError
 from smelt.pack.feeding import Feed, Region, Stopped, Store

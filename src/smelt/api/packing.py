@@ -1,4 +1,4 @@
-"""Packing a locked environment, and unpacking one: what ``smelt pack`` and ``smelt unpack`` do."""
+"""Packing a locked environment: what ``smelt pack`` does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import IO, TYPE_CHECKING, cast
 from smelt.api.platforms import environment_named, platform_for
 from smelt.api.pypi import pypi_install, python_provider
 from smelt.build.surroundings import builds_here
-from smelt.config.settings import load_settings
 from smelt.errors import LockError, PackError
 from smelt.fs import remove_tree, smelt_cache
 from smelt.lock.model import Lock, PypiPackage, SourcePackage
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from smelt.build.store import Store
     from smelt.config.network import Network
     from smelt.install.pypi import PypiInstall
-    from smelt.install.request import InstallReporter
-    from smelt.pack.unpacking import Unpacked
     from smelt.resolve.plan import BuildPlan
     from smelt.solve.pypi_distribution import Distribution
     from smelt.workspace.model import WorkspacePlatform
@@ -316,34 +313,3 @@ def _client(network: Network, headers: Mapping[str, str]) -> Client:
     from smelt.solve.network import client
 
     return client(network, headers=headers)
-
-
-def unpack(
-    source: Path | IO[bytes],
-    output: Path,
-    *,
-    name: str = "env",
-    shells: Sequence[str] | None = None,
-    reporter: InstallReporter | None = None,
-) -> Unpacked:
-    """Make the environment of a pack (a file, a folder, a stream) in ``output/name``, and its activation scripts.
-
-    Needs no network and no workspace, and writes nowhere but to ``output``; if it fails, everything is as before.
-    Raises PackError, UsageError for an unknown shell, and what installing raises.
-    """
-    from smelt.pack.scripts import check_shell
-    from smelt.pack.unpacking import UnpackRequest
-    from smelt.pack.unpacking import unpack as run
-
-    for shell in shells or ():
-        check_shell(shell)
-    settings = load_settings(None)
-    request = UnpackRequest(
-        pack=source,
-        output=output,
-        name=name,
-        shells=shells,
-        link_scripts=settings.run_post_link_scripts,
-        refused_links=settings.refused_links,
-    )
-    return asyncio.run(run(request, reporter))

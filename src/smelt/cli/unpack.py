@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Unpack one environment."""
-    from smelt.api.packing import unpack
+    from smelt.api.unpacking import unpack
     from smelt.cli.progress import Board, InstallProgress
 
     if arguments.pack == "-" and sys.stdin.isatty():

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from smelt.manifest.feature import channel_problem
-from smelt.manifest.location import url_problem
+from smelt.manifest.location import channel_problem, url_problem
 from smelt.text import closest
 from smelt.types import KNOWN_PLATFORMS
 

@@ -6,17 +6,16 @@ import json
 import os
 import re
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 from smelt.errors import InstallError
+from smelt.install.inspection import check_names
 from smelt.types import CondaRecord, sha256_file
 
 PACKAGES = "pkgs"
 REVISION_LENGTH = 8
 _KIND = 0o170000
-_LEADS_OUT = re.compile(r"^(?:[/\\]|.:)", re.MULTILINE)
 _IMPOSSIBLE = re.compile(r"[/\\:\x00-\x1f]")
 
 
@@ -49,17 +48,17 @@ def entry_problem(cache: Path, record: CondaRecord, *, thorough: bool = False) -
         return "of another build"
     if extracted_at < recorded_at:
         return "left half-replaced by a process that was killed"
-    return contents_problem(entry, extracted_at, thorough)
+    return _contents_problem(entry, extracted_at, thorough)
 
 
-def contents_problem(entry: str, extracted_at: int, thorough: bool) -> str | None:
+def _contents_problem(entry: str, extracted_at: int, thorough: bool) -> str | None:
     try:
         found = os.stat(entry + "/info/index.json")  # noqa: PTH116
         if thorough or found.st_mtime_ns > extracted_at or not found.st_size:
             json.loads(_read(entry + "/info/index.json")[0])  # rattler reads it
         paths = cast("list[dict[str, object]]", json.loads(_read(entry + "/info/paths.json")[0])["paths"])
         names = [cast(str, path["_path"]) for path in paths]
-        _check_names(names, entry)
+        check_names(names, entry)
         root = entry + "/"
         lstat = os.lstat
         for name, path in zip(names, paths, strict=True):
@@ -83,15 +82,6 @@ def contents_problem(entry: str, extracted_at: int, thorough: bool) -> str | Non
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"unreadable ({error})"
     return None
-
-
-def _check_names(names: Sequence[str], entry: str) -> None:
-    """Raise InstallError for a path that leads out. All at once, and one by one only where that may be."""
-    joined = "\n".join(names)
-    if ".." in joined or "\0" in joined or _LEADS_OUT.search(joined) is not None:
-        for name in names:
-            if ".." in name or "\0" in name or name.startswith(("/", "\\")) or name[1:2] == ":":
-                raise _leads_out(name, entry)
 
 
 def _read(path: str) -> tuple[bytes, int]:
@@ -124,12 +114,3 @@ def _file_problem(
     if (thorough or found.st_mtime_ns > extracted_at) and expected is not None:
         return None if sha256_file(Path(file)) == expected else "is not what was packed"
     return None
-
-
-def _leads_out(name: str, entry: str) -> InstallError:
-    return InstallError(
-        f"a package would write outside the environment: {name!r}",
-        code="hostile-package",
-        notes=[entry],
-        help="do not install from its channel, and tell whoever keeps it",
-    )

@@ -15,23 +15,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
-import json
 import os
-import sys
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from smelt.config.network import TIMEOUT, Network
 from smelt.errors import CacheError, ChannelError, InstallError, NotSupportedError
 from smelt.fs import remove_tree
-from smelt.install.cache_entry import PACKAGES, REVISION_LENGTH, contents_problem, entry_problem, segment
+from smelt.install.cache_entry import PACKAGES, REVISION_LENGTH, entry_problem, segment
 from smelt.install.download import download, redacted
+from smelt.install.inspection import check_identity, inspect
 from smelt.install.locking import exclusive
 from smelt.install.request import InstallReporter
-from smelt.install.state import is_own_file
 from smelt.solve.network import client as make_client
 from smelt.types import CondaRecord
 
@@ -103,27 +100,16 @@ def seal(folder: Path, sha256: str) -> None:
 def adopt(cache: Path, extracted: Sequence[tuple[CondaRecord, Path]]) -> None:
     """Move packages into a cache that nobody else knows.
 
-    Each was extracted from an archive whose hash was compared, and sealed; the folders are on the file system of
-    ``cache``. Without the locks and the second look that a shared cache needs; ``provide`` finds its entries whole. If
-    this fails the cache is to be thrown away. Raises InstallError (``bad-archive``, ``hostile-package``) and OSError.
+    Each was extracted from an archive whose hash was compared, was inspected and sealed; the folders are on the file
+    system of ``cache``. Without the locks and the second look that a shared cache needs. If this fails the cache is to
+    be thrown away. Raises OSError.
     """
     packages = cache / PACKAGES
     packages.mkdir(parents=True, exist_ok=True)
     for record, folder in extracted:
-        _check_package(record, folder)
         entry = packages / segment(record)
         _lock_file(folder).replace(_lock_file(entry))
-        os.utime(folder)  # so that its ctime is later than all that is in it
         folder.replace(entry)
-
-
-def _check_package(record: CondaRecord, package: Path) -> None:
-    """What was extracted must be what the record says, and lead nowhere out of a prefix. Raises InstallError."""
-    _check_identity(record, package)
-    _check_entry_points(record, package)
-    _check_reserved(record, package)
-    # only for paths that lead out: what was packed wrongly stays as its hash says
-    contents_problem(str(package), sys.maxsize, thorough=False)
 
 
 def _lock_file(entry: Path) -> Path:
@@ -150,7 +136,8 @@ async def _fetch(
                 archive = await _archive(record, staging, client, reporter, patience)
                 await _check_hash(record, archive)
                 await _extract(record, archive, staging / "package", client)
-                _check_package(record, staging / "package")
+                origin = redacted(record.url)
+                check_identity(record, inspect(staging / "package", record.file_name, origin), origin)
                 async with exclusive(packages / ".cache.lock"):
                     _replace_entry(packages / name, staging, record)
             finally:
@@ -166,6 +153,8 @@ async def _archive(
     """The archive of ``record`` as a file: where it is, or downloaded into ``staging``."""
     url = urlsplit(record.url)
     if url.scheme == "file":
+        from urllib.request import url2pathname
+
         path = Path(url2pathname(url.path if not url.netloc else f"//{url.netloc}{url.path}"))
         if not path.is_file():
             raise InstallError(
@@ -251,62 +240,6 @@ async def _to_end(extraction: Awaitable[tuple[bytes, bytes]]) -> tuple[bytes, by
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-def _check_identity(record: CondaRecord, package: Path) -> None:
-    try:
-        index: object = json.loads((package / "info" / "index.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise InstallError(
-            f"{record.file_name} is not a conda package: it has no readable info/index.json",
-            code="bad-archive",
-            notes=[redacted(record.url), str(error)],
-        ) from error
-    found = cast("dict[str, object]", index if isinstance(index, dict) else {})
-    name = str(found.get("name", "")).lower()
-    if (name, str(found.get("version")), str(found.get("build"))) != (record.name, record.version, record.build):
-        raise InstallError(
-            f"{record.file_name} holds another package: {name} {found.get('version')} {found.get('build')}",
-            code="bad-archive",
-            notes=[redacted(record.url)],
-            help="the channel's index does not fit its files: index the channel again",
-        )
-
-
-def _check_entry_points(record: CondaRecord, package: Path) -> None:
-    """Entry points become files in ``bin``: their names must be plain ones."""
-    try:
-        link = json.loads((package / "info" / "link.json").read_bytes())
-        noarch: object = link.get("noarch", {})
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, AttributeError) as error:
-        raise InstallError(
-            f"{record.file_name} has an unreadable info/link.json", code="bad-archive", notes=[str(error)]
-        ) from error
-    table = cast("dict[str, object]", noarch if isinstance(noarch, dict) else {})
-    for point in cast("list[object]", table.get("entry_points") or []):
-        command = str(point).partition("=")[0].strip()
-        if command in ("", ".", "..") or any(c in "/\\:" or ord(c) < 32 for c in command):
-            raise InstallError(
-                f"{record.file_name} has the hostile entry point {str(point)!r}",
-                code="hostile-package",
-                notes=[redacted(record.url)],
-                help="do not install from its channel, and tell whoever keeps it",
-            )
-
-
-def _check_reserved(record: CondaRecord, package: Path) -> None:
-    """The records of what is installed are not a package's to write."""
-    folder = package / "conda-meta"
-    for path in sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else ():
-        if is_own_file(f"conda-meta/{path.name}"):
-            raise InstallError(
-                f"{record.file_name} holds conda-meta/{path.name}, which belongs to the environment itself",
-                code="hostile-package",
-                notes=[redacted(record.url)],
-                help="do not install from its channel, and tell whoever keeps it",
-            )
 
 
 def _replace_entry(entry: Path, staging: Path, record: CondaRecord) -> None:

@@ -123,8 +123,9 @@ async def _install_locked(
         or known.get(record.name) != content_key(record)
         or (relink and record.noarch == "python")
     ]
-    thorough = bool(again) or request.verify
-    await provide(cache, changed, reporter, thorough=thorough, network=request.network)
+    if not request.cached:
+        thorough = bool(again) or request.verify
+        await provide(cache, changed, reporter, thorough=thorough, network=request.network)
 
     pypi = before.pypi if before is not None and reason is None and _is_ours(prefix, before) else None
     conda_meta(prefix).mkdir(parents=True, exist_ok=True)

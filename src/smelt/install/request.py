@@ -19,10 +19,11 @@ class InstallRequest:
 
     ``prefix`` is absolute. ``state_folder`` is the workspace's ``.pixi``, or None for a prefix that belongs to no
     workspace. ``digest`` names ``records`` (``smelt.install.state.environment_digest``). ``cache`` is the cache
-    root (packages lie in its ``pkgs``), by default ``smelt.fs.cache_root()``. ``reinstall`` names packages that are
-    linked anew although nothing changed; ``verify`` compares every file with its package before deciding that
-    nothing is to be done; ``look`` asks whether every file is there and was not written to. ``refused_links``:
-    ``symbolic``, ``hard`` or ``ref`` links that must not be used.
+    root (packages lie in its ``pkgs``), by default ``smelt.fs.cache_root()``; ``cached`` says that it holds all of
+    them whole, and that nobody else writes there. ``reinstall`` names packages that are linked anew although nothing
+    changed; ``verify`` compares every file with its package before deciding that nothing is to be done; ``look`` asks
+    whether every file is there and was not written to. ``refused_links``: ``symbolic``, ``hard`` or ``ref`` links that
+    must not be used.
     ``virtual_packages``, ``requirements`` (specs of virtual packages that the records depend on) and
     ``manifest_path`` are only written down, for tools that know the reference's layout.
     ``pypi``: what is installed after the conda packages. ``network``: how channels are reached.
@@ -42,6 +43,7 @@ class InstallRequest:
     verify: bool = False
     look: bool = False
     cache: Path | None = None
+    cached: bool = False
     refused_links: frozenset[str] = frozenset()
     pypi: PypiInstall | None = None
     network: Network = field(default_factory=Network)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import cast
 
-from smelt.manifest.location import read_location, url_problem
+from smelt.manifest.location import channel_problem, read_location
 from smelt.manifest.package import read_package
 from smelt.manifest.platform import read_platform_names, selector_problem
 from smelt.manifest.positions import KeyPath
@@ -141,15 +141,6 @@ def _read_channel(value: object, at: KeyPath, problems: Problems) -> TomlChannel
     if channel is None:
         return None
     return TomlChannel(channel=channel, path=at, priority=priority or 0, exclude_newer=exclude_newer)
-
-
-def channel_problem(text: str) -> str | None:
-    """Why ``text`` is no channel, or None."""
-    if not text.strip():
-        return "a channel cannot be empty"
-    if "://" in text and url_problem(text) is not None:
-        return f"`{text}` is not an address"
-    return None
 
 
 def package_table_help(key: str) -> str | None:

@@ -80,6 +80,15 @@ def url_problem(text: str) -> str | None:
     return None if _URL.fullmatch(text.strip()) else f"`{text}` is not an address (it begins with no `https://`)"
 
 
+def channel_problem(text: str) -> str | None:
+    """Why ``text`` is no channel, or None."""
+    if not text.strip():
+        return "a channel cannot be empty"
+    if "://" in text and url_problem(text) is not None:
+        return f"`{text}` is not an address"
+    return None
+
+
 def _git_problem(text: str) -> str | None:
     if url_problem(text) is None:
         return None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from smelt.manifest.feature import CHANNEL_PRIORITIES, SOLVE_STRATEGIES, TomlChannel, channel_problem, read_channels
-from smelt.manifest.location import url_problem
+from smelt.manifest.feature import CHANNEL_PRIORITIES, SOLVE_STRATEGIES, TomlChannel, read_channels
+from smelt.manifest.location import channel_problem, url_problem
 from smelt.manifest.package import license_problem
 from smelt.manifest.platform import TomlPlatform, read_platforms, selector_problem
 from smelt.manifest.positions import KeyPath

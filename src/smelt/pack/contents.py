@@ -10,17 +10,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from typing import TYPE_CHECKING, Any, cast
 
 from smelt.errors import PackError
 from smelt.pack.archive import damaged, hostile
 from smelt.pack.description import PACK_VERSION, SECTION_VERSION, json_text
 from smelt.pack.model import CHANNEL, METADATA, PYPI, REPODATA
-from smelt.solve.pypi_distribution import Distribution
 from smelt.solve.records import from_repodata
 from smelt.types import KNOWN_PLATFORMS, NOARCH, CondaRecord, digest_json
+
+if TYPE_CHECKING:
+    from smelt.solve.pypi_distribution import Distribution
 
 KNOWN_VERSION = "0.7"
 """The versions of pixi-pack (``0.7.…``) whose packs this was tried with."""
@@ -285,10 +285,19 @@ def _record(
 
 def _wheels(files: Mapping[str, FoundFile], *, checked: bool) -> tuple[Distribution, ...]:
     """The wheels. ``checked``: their hashes were compared; else what each says of its own files is."""
+    wheels = [
+        (name, file.path, file.sha256)
+        for name, file in sorted(files.items())
+        if name.startswith(f"{PYPI}/") and file.path is not None
+    ]
+    if not wheels:
+        return ()
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+    from smelt.solve.pypi_distribution import Distribution
+
     found: dict[str, Distribution] = {}
-    for name, file in sorted(files.items()):
-        if not name.startswith(f"{PYPI}/") or file.path is None:
-            continue
+    for name, path, sha256 in wheels:
         file_name = name.removeprefix(f"{PYPI}/")
         try:
             project, version, _, _ = parse_wheel_filename(file_name)
@@ -297,11 +306,11 @@ def _wheels(files: Mapping[str, FoundFile], *, checked: bool) -> tuple[Distribut
         if not checked:
             from smelt.pack.wheelcheck import check_wheel
 
-            check_wheel(file.path)
+            check_wheel(path)
         key = canonicalize_name(project)
         if key in found:
             raise damaged(f"it holds two wheels of {key}")
         found[key] = Distribution(
-            name=key, version=str(version), location=file_name, path=file.path.absolute(), sha256=file.sha256
+            name=key, version=str(version), location=file_name, path=path.absolute(), sha256=sha256
         )
     return tuple(found.values())

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from smelt.errors import CacheError, InstallError, PackError
+from smelt.install.inspection import Identity, inspect
 from smelt.install.packages import extract, seal
 from smelt.install.request import InstallReporter
 from smelt.pack.archive import damaged
@@ -31,7 +32,7 @@ Hashes = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
-    """A package in ``folder``, sealed. With ``failure`` nothing is there, and only the sha256 is known.
+    """A package in ``folder``, inspected and sealed. With ``failure`` it is not usable, and only its hashes are known.
 
     The failure is to be raised where the package is what was packed: otherwise that it is not says more.
     """
@@ -39,6 +40,7 @@ class Extracted:
     folder: Path
     sha256: str
     md5: str | None = None
+    identity: Identity | None = None
     failure: InstallError | None = None
 
 
@@ -79,11 +81,10 @@ class Extraction:
             self._reporter.fetching(shown, size)
             try:
                 if isinstance(source, Path):
-                    sha256, md5 = await self._extract(name, source, target)
+                    hashes = await self._extract(name, source, target)
                 else:
-                    sha256, md5 = await self._extract_sent(name, place, target, source.send)
-                # here, because the first new file after much that was written may have to wait for the disk
-                await asyncio.get_running_loop().run_in_executor(self._pool, seal, target, sha256)
+                    hashes = await self._extract_sent(name, place, target, source.send)
+                extracted = await asyncio.get_running_loop().run_in_executor(self._pool, _finish, name, target, hashes)
             except CacheError as error:
                 raise _unwritable(name, error) from error
             except InstallError as error:
@@ -93,7 +94,7 @@ class Extraction:
                     raise damaged(f"{name} cannot be extracted ({error.notes[-1]})") from error
                 return Extracted(folder=target, sha256=await asyncio.to_thread(_digest, source), failure=error)
             self._reporter.fetched(shown)
-            return Extracted(folder=target, sha256=sha256, md5=md5)
+            return extracted
 
     async def _extract(self, name: str, archive: Path, target: Path) -> Hashes:
         try:
@@ -142,6 +143,17 @@ class Extraction:
             reader.exception()
             raise failure
         return reader.result()
+
+
+def _finish(name: str, folder: Path, hashes: Hashes) -> Extracted:
+    """In a thread: the first new file after much that was written may have to wait for the disk."""
+    sha256, md5 = hashes
+    try:
+        identity = inspect(folder, name.rpartition("/")[2], name)
+    except InstallError as error:
+        return Extracted(folder=folder, sha256=sha256, md5=md5, failure=error)
+    seal(folder, sha256)
+    return Extracted(folder=folder, sha256=sha256, md5=md5, identity=identity)
 
 
 def _digest(source: Path | Region) -> str:

@@ -16,10 +16,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from smelt.lock.model import LockedPackage, SourceLock, SourcePackage
 from smelt.types import CondaRecord
+
+if TYPE_CHECKING:
+    from smelt.lock.model import LockedPackage, SourceLock, SourcePackage
 
 CHANNEL = "channel"
 PYPI = "pypi"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from smelt.errors import PackError
+from smelt.install.inspection import check_identity
 from smelt.install.request import InstallReporter
 from smelt.pack.archive import PackStream, TarReader, damaged, hostile
 from smelt.pack.contents import FoundFile, OpenedPack, check_description, is_archive, open_pack, place_of
@@ -76,8 +77,14 @@ async def read_pack(pack: Path | IO[bytes], staging: Path, reporter: InstallRepo
     for package in extracted.values():
         if package.failure is not None:
             raise package.failure
-    names = [(record, f"{CHANNEL}/{record.subdir}/{record.file_name}") for record in opened.records]
-    return ReadPack(opened=opened, packages=tuple((record, extracted[name].folder) for record, name in names))
+    packages: list[tuple[CondaRecord, Path]] = []
+    for record in opened.records:
+        name = f"{CHANNEL}/{record.subdir}/{record.file_name}"
+        package = extracted[name]
+        if package.identity is not None:
+            check_identity(record, package.identity, name)
+        packages.append((record, package.folder))
+    return ReadPack(opened=opened, packages=tuple(packages))
 
 
 @dataclass(slots=True, kw_only=True)

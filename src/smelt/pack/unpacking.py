@@ -16,14 +16,10 @@ from smelt.errors import PackError, SmeltError
 from smelt.fs import hold_if_free, remove_tree
 from smelt.install.cache_entry import PACKAGES
 from smelt.install.packages import adopt
-from smelt.install.prefix import install
-from smelt.install.pypi import PypiInstall
 from smelt.install.request import InstallReporter, InstallRequest, SilentReporter
 from smelt.install.state import conda_meta, environment_digest
-from smelt.manifest.pypi import PypiOptions
 from smelt.pack.output import unwritable
 from smelt.pack.reading import ReadPack, read_pack
-from smelt.pack.scripts import activation_scripts
 
 _STAGING = ".{}.unpacking"
 _REMOVERS = 4
@@ -201,6 +197,10 @@ def _occupied(prefix: Path) -> PackError:
 async def _install(
     request: UnpackRequest, read: ReadPack, prefix: Path, staging: Path, reporter: InstallReporter | None
 ) -> None:
+    from smelt.install.prefix import install
+    from smelt.install.pypi import PypiInstall
+    from smelt.manifest.pypi import PypiOptions
+
     pypi = None
     opened = read.opened
     if opened.wheels:
@@ -220,6 +220,7 @@ async def _install(
             digest=environment_digest(opened.records, pypi.keys() if pypi is not None else None),
             state_folder=staging / "state",
             cache=staging / "cache",
+            cached=all(record.sha256 or record.md5 for record in opened.records),
             link_scripts=request.link_scripts,
             refused_links=request.refused_links,
             pypi=pypi,
@@ -237,6 +238,8 @@ def _adopt(cache: Path, read: ReadPack) -> None:
 
 def _write_scripts(request: UnpackRequest, output: Path, prefix: Path, staging: Path) -> tuple[Path, ...]:
     """All of them or, where one cannot be written, none: what was there is put back."""
+    from smelt.pack.scripts import activation_scripts
+
     texts = activation_scripts(prefix, request.shells)
     staging.mkdir()
     for name, text in texts.items():

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from smelt.manifest.feature import channel_problem
-from smelt.manifest.location import url_problem
+from smelt.manifest.location import channel_problem, url_problem
 from smelt.manifest.platform import FAMILIES, platform_name_problem
 from smelt.manifest.task import environment_name_problem
 from smelt.manifest.version import exclude_newer_problem, version_problem, version_spec_problem
