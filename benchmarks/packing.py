@@ -4,20 +4,20 @@
 in their archives together (100), and takes turns: ``cp`` and each form of ``smelt pack``; ``tar --zstd`` of a folder;
 ``rattler.install`` and ``smelt unpack``. The peak memory is that of whole processes.
 
-Both make the same environment from packages that are not extracted yet. ``rattler.install`` reads them from the folder
-of the channel, extracts them into an empty cache and links them from there; that cache stays. ``smelt unpack`` reads
-the one file of the pack, extracts them into a folder of its own, compares every hash, links, and removes that folder
-within the measured time. Nothing else is removed before the end (which takes nine times the size on the disk): for each
-file that it makes, ext4 passes by what was removed in the last minutes one by one, and that can double the time of
-whoever comes next. Where other work makes the disk slow, processor time (of all threads, in the kernel too) says more
-than the clock.
+Both make the same environment from packages that are not extracted yet, each in a process of its own whose start
+counts. A script that does nothing but ``rattler.install`` reads them from the folder of the channel, extracts them into
+an empty cache and links them from there; that cache stays. ``smelt unpack`` reads the one file of the pack, extracts
+them into a folder of its own, compares every hash, links, and removes that folder within the measured time. Nothing
+else is removed before the end (which takes thirty times MEGABYTES on the disk): for each file that it makes, ext4
+passes by what was removed in the last minutes one by one, and that can double the time of whoever comes next. Where
+other work makes the disk slow, processor time (of all threads and children, in the kernel too) says more than the
+clock.
 
 ``python -m benchmarks.packing PACKAGES MEGABYTES unpack`` leaves out what packing costs.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import shutil
@@ -34,17 +34,13 @@ from benchmarks.figure import Figure, against, table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-import rattler
-
 from smelt.api.packing import PackOptions, pack
-from smelt.api.unpacking import unpack
 from smelt.api.workspace import Workspace
 from smelt.channel.index import write_index
-from smelt.solve.records import to_rattler
-from smelt.types import CondaRecord
 from spine_kit import SUBDIR, Channel, manifest
 
 ROUNDS = 3
+UNPACK_ROUNDS = 5
 FILES = 12
 
 
@@ -89,11 +85,10 @@ def measure(count: int = 300, megabytes: int = 100, part: str = "all") -> Iterat
         url = _channel(root, count, megabytes * 1_000_000)
         text = "[dependencies]\n" + "".join(f'p{n} = "*"\n' for n in range(count))
         workspace = Workspace.load(manifest(root / "ws", [url], text))
-        lock = workspace.lock().lock
-        records = [each for each in lock.packages_of("default", SUBDIR) or () if isinstance(each, CondaRecord)]
+        workspace.lock()
         if part == "all":
             yield from _packing(root, workspace, count, megabytes)
-        yield from _unpacking(root, workspace, records, count)
+        yield from _unpacking(root, workspace, count)
 
 
 def _packing(root: Path, workspace: Workspace, count: int, megabytes: int) -> Iterator[Figure]:
@@ -144,34 +139,40 @@ def _packing(root: Path, workspace: Workspace, count: int, megabytes: int) -> It
         shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
-def _unpacking(root: Path, workspace: Workspace, records: list[CondaRecord], count: int) -> Iterator[Figure]:
+_BARE = """
+import asyncio, os, sys
+from pathlib import Path
+import rattler
+
+environment = rattler.LockFile.from_path(Path(sys.argv[1])).default_environment()
+records = environment.conda_repodata_records_for_platform(environment.platforms()[0])
+where = Path(sys.argv[2])
+asyncio.run(rattler.install(records, where / "bare", cache_dir=where / "cache", show_progress=False))
+os._exit(0)
+"""
+
+
+def _unpacking(root: Path, workspace: Workspace, count: int) -> Iterator[Figure]:
     for form in ("tar", "tar.zst"):
         if not (root / f"p.{form}").exists():
             pack(workspace, PackOptions(output=root / f"p.{form}"))
-    times: dict[str, list[float]] = {"bare": [], "tar": [], "tar.zst": []}
-    processor: dict[str, list[float]] = {"bare": [], "tar": [], "tar.zst": []}
-
-    async def bare(where: Path) -> None:
-        await rattler.install(
-            [to_rattler(record) for record in records],
-            where / "bare",
-            cache_dir=where / "bare-cache",
-            platform=rattler.Subdir(SUBDIR),  # type: ignore[arg-type]
-            show_progress=False,
-        )
-
-    def take(what: str, work: Callable[[], object]) -> None:
-        before = time.process_time()
-        times[what].append(_timed(work))
-        processor[what].append(time.process_time() - before)
-        os.sync()
-
-    for number in range(ROUNDS):
-        where = root / f"round{number}"
-        where.mkdir()
-        take("bare", partial(lambda where: asyncio.run(bare(where)), where))
-        take("tar", partial(unpack, root / "p.tar", where / "tar"))
-        take("tar.zst", partial(unpack, root / "p.tar.zst", where / "zst"))
+    commands = {
+        "bare": [sys.executable, "-c", _BARE, str(workspace.model.lock_path)],
+        "tar": [sys.executable, "-m", "smelt", "unpack", str(root / "p.tar"), "-o"],
+        "tar.zst": [sys.executable, "-m", "smelt", "unpack", str(root / "p.tar.zst"), "-o"],
+    }
+    times: dict[str, list[float]] = {what: [] for what in commands}
+    processor: dict[str, list[float]] = {what: [] for what in commands}
+    for number in range(UNPACK_ROUNDS):
+        turn = list(commands)[number % 3 :] + list(commands)[: number % 3]
+        for what in turn:
+            where = root / f"round{number}" / what
+            where.mkdir(parents=True)
+            run = partial(subprocess.run, [*commands[what], str(where)], check=True, stderr=subprocess.DEVNULL)
+            before = _processor_of_children()
+            times[what].append(_timed(run))
+            processor[what].append(_processor_of_children() - before)
+            os.sync()
     yield Figure(what=f"rattler.install, {count} packages, empty cache", seconds=statistics.median(times["bare"]))
     yield against("smelt unpack, tar", times["tar"], "rattler.install", times["bare"], 1.15)
     yield against("smelt unpack, tar.zst", times["tar.zst"], "rattler.install", times["bare"], 1.15)
@@ -180,6 +181,11 @@ def _unpacking(root: Path, workspace: Workspace, records: list[CondaRecord], cou
     yield against(
         "processor time: smelt unpack, tar.zst", processor["tar.zst"], "rattler.install", processor["bare"], 1.15
     )
+
+
+def _processor_of_children() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 if __name__ == "__main__":

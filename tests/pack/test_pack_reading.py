@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+import zstandard
 from pack_kit import foreign, members, packed, raw_package, unpacked, write_tar
 
 from smelt.api.packing import PackOptions, pack
 from smelt.api.unpacking import unpack
 from smelt.api.workspace import Workspace
 from smelt.errors import PackError, SmeltError
+from smelt.pack.archive import PackStream
 from smelt.pack.feeding import Feed, Region, Stopped, Store
 from spine_kit import SUBDIR, environment, tree
 
@@ -56,9 +58,9 @@ def piped(data: bytes) -> Generator[IO[bytes]]:
 
 @pytest.fixture
 def pipes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With ``False``: as where the file system has no named pipes."""
+    """With ``False``: as where pipes have no names."""
     if not request.param:
-        monkeypatch.setattr("smelt.pack.extraction.make_pipe", lambda path: False)
+        monkeypatch.setattr("smelt.pack.extraction.pipes_have_names", lambda folder: False)
 
 
 both = pytest.mark.parametrize("pipes", [True, False], indirect=True, ids=["pipes", "files"])
@@ -300,3 +302,60 @@ def test_unpacking_onto_a_full_disk(small_pack: Path, tmp_path: Path) -> None:
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
     assert 3 < refusals < 18
+
+
+def decompressed(data: bytes, step: int) -> bytes:
+    stream = PackStream(io.BytesIO(data))
+    found, buffer = bytearray(), bytearray(step)
+    while length := stream.readinto(memoryview(buffer)):
+        found += buffer[:length]
+    return bytes(found)
+
+
+def test_what_is_missing_of_a_compressed_stream_is_missed() -> None:
+    """Whatever the frames are like, and wherever they are cut; between two frames nothing is missing."""
+    chance = random.Random(4)
+    refused = 0
+    for _ in range(80):
+        parts = [
+            chance.choice([chance.randbytes(chance.randrange(300_000)), bytes(chance.randrange(3_000_000)), b""])
+            for _ in range(chance.randrange(1, 4))
+        ]
+        frames = [
+            zstandard.ZstdCompressor(
+                level=chance.choice([1, 9]),
+                write_checksum=chance.random() < 0.5,
+                write_content_size=chance.random() < 0.5,
+            ).compress(part)
+            for part in parts
+        ]
+        data, step = b"".join(frames), chance.choice([512, 70_000, 1 << 20])
+        assert decompressed(data, step) == b"".join(parts)
+        ends = {sum(map(len, frames[:number])): b"".join(parts[:number]) for number in range(len(parts))}
+        for missing in (1, 2, 4, 5, chance.randrange(1, 60), chance.randrange(1, len(data))):
+            cut = len(data) - missing
+            if cut in ends and cut > 0:
+                assert decompressed(data[:cut], step) == ends[cut]
+            elif cut >= 4:
+                with pytest.raises(PackError, match=r"ends too early|cannot be decompressed"):
+                    decompressed(data[:cut], step)
+                refused += 1
+    assert refused > 300
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for the memory used in /proc")
+def test_a_little_that_stands_for_much_takes_little_memory() -> None:
+    code = (
+        "import io, re, zstandard\n"
+        "from pathlib import Path\n"
+        "from smelt.pack.archive import PackStream\n"
+        "frame = zstandard.ZstdCompressor(level=1).compressobj(size=1 << 32)\n"
+        "data = b''.join(frame.compress(bytes(1 << 22)) for _ in range(1 << 10)) + frame.flush()\n"
+        "stream, buffer, length = PackStream(io.BytesIO(data)), memoryview(bytearray(1 << 20)), 0\n"
+        "while more := stream.readinto(buffer):\n"
+        "    length += more\n"
+        "peak = int(re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1])\n"
+        "assert length == 1 << 32, length\n"
+        "assert peak < 60_000, peak\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -42,4 +41,4 @@ def unpack(
         link_scripts=settings.run_post_link_scripts,
         refused_links=settings.refused_links,
     )
-    return asyncio.run(run(request, reporter))
+    return run(request, reporter)

@@ -1,4 +1,4 @@
-"""Whether an unpacked package in the cache is what its record says."""
+"""Extracted packages as rattler's cache has them: how one gets there, and whether it is what its record says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +31,31 @@ def segment(record: CondaRecord) -> str:
             help="do not install from this channel, and tell whoever keeps it",
         )
     return name
+
+
+def lock_file(entry: Path) -> Path:
+    """What says of which archive the folder ``entry`` is."""
+    return Path(f"{entry}.lock")
+
+
+def seal(folder: Path, sha256: str) -> None:
+    """Write down beside an extracted package which archive it is from, as ``adopt`` needs it. Raises OSError."""
+    lock_file(folder).write_bytes((1).to_bytes(REVISION_LENGTH, "big") + bytes.fromhex(sha256))
+
+
+def adopt(cache: Path, extracted: Sequence[tuple[CondaRecord, Path]]) -> None:
+    """Move packages into a cache that nobody else knows.
+
+    Each was extracted from an archive whose hash was compared, was inspected and sealed; the folders are on the file
+    system of ``cache``. Without the locks and the second look that a shared cache needs. If this fails the cache is to
+    be thrown away. Raises InstallError (``hostile-package``) and OSError.
+    """
+    packages = cache / PACKAGES
+    packages.mkdir(parents=True, exist_ok=True)
+    for record, folder in extracted:
+        entry = packages / segment(record)
+        lock_file(folder).replace(lock_file(entry))
+        folder.replace(entry)
 
 
 def entry_problem(cache: Path, record: CondaRecord, *, thorough: bool = False) -> str | None:

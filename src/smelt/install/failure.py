@@ -78,3 +78,42 @@ def prefix_error(number: int | None, text: str, prefix: Path) -> InstallError:
         notes=[text],
         help="see who owns the folder and whether its file system is mounted read-only",
     )
+
+
+def extraction_error(error: Exception, name: str, origin: str, target: Path) -> InstallError | CacheError:
+    """What it means that a package could not be extracted into ``target``; ``name`` and ``origin`` are its names."""
+    if error_number(error) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        return cache_error(error, name, target)
+    if "outside of destination" in str(error):
+        return InstallError(
+            f"{name} would write outside of its folder",
+            code="hostile-package",
+            notes=[origin, str(error)],
+            help="do not install from its channel, and tell whoever keeps it",
+        )
+    return InstallError(
+        f"{name} cannot be unpacked",
+        code="bad-archive",
+        notes=[origin, str(error)],
+        help="the archive is damaged or not a conda package: have it built or uploaded again",
+    )
+
+
+def cache_error(error: Exception, name: str, folder: Path) -> CacheError:
+    number = error_number(error)
+    full = number in (errno.ENOSPC, errno.EDQUOT)
+    return CacheError(
+        f"no space left for {name} in the package cache" if full else f"cannot put {name} into the package cache",
+        code="disk-full" if full else "cache",
+        notes=[f"{folder}: {error}"],
+        help="free some space" if full else "see that the folder can be written, or set PIXI_CACHE_DIR to another",
+    )
+
+
+def error_number(error: Exception) -> int | None:
+    """The error number, also where rattler only left it in the text (``os error 28``)."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    _, _, rest = str(error).rpartition("(os error ")
+    digits = rest.partition(")")[0]
+    return int(digits) if digits.isdigit() else None

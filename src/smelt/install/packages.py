@@ -13,7 +13,6 @@ bytes, big-endian) and the archive's sha256 (32 bytes, where it is known).
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import os
 from collections.abc import Awaitable, Sequence
@@ -22,10 +21,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smelt.config.network import TIMEOUT, Network
-from smelt.errors import CacheError, ChannelError, InstallError, NotSupportedError
+from smelt.errors import ChannelError, InstallError, NotSupportedError
 from smelt.fs import remove_tree
-from smelt.install.cache_entry import PACKAGES, REVISION_LENGTH, entry_problem, segment
+from smelt.install.cache_entry import PACKAGES, REVISION_LENGTH, entry_problem, lock_file, segment
 from smelt.install.download import download, redacted
+from smelt.install.failure import cache_error, extraction_error
 from smelt.install.inspection import check_identity, inspect
 from smelt.install.locking import exclusive
 from smelt.install.request import InstallReporter
@@ -92,30 +92,6 @@ def check_offline(records: Sequence[CondaRecord]) -> None:
         )
 
 
-def seal(folder: Path, sha256: str) -> None:
-    """Write down beside an extracted package which archive it is from, as ``adopt`` needs it. Raises OSError."""
-    _lock_file(folder).write_bytes((1).to_bytes(REVISION_LENGTH, "big") + bytes.fromhex(sha256))
-
-
-def adopt(cache: Path, extracted: Sequence[tuple[CondaRecord, Path]]) -> None:
-    """Move packages into a cache that nobody else knows.
-
-    Each was extracted from an archive whose hash was compared, was inspected and sealed; the folders are on the file
-    system of ``cache``. Without the locks and the second look that a shared cache needs. If this fails the cache is to
-    be thrown away. Raises OSError.
-    """
-    packages = cache / PACKAGES
-    packages.mkdir(parents=True, exist_ok=True)
-    for record, folder in extracted:
-        entry = packages / segment(record)
-        _lock_file(folder).replace(_lock_file(entry))
-        folder.replace(entry)
-
-
-def _lock_file(entry: Path) -> Path:
-    return Path(f"{entry}.lock")
-
-
 async def _fetch(
     cache: Path, record: CondaRecord, client: Client, reporter: InstallReporter, thorough: bool, patience: float
 ) -> None:
@@ -144,7 +120,7 @@ async def _fetch(
                 remove_tree(staging)
             reporter.fetched(record.file_name)
     except OSError as error:
-        raise _cache_error(error, record.file_name, packages) from error
+        raise cache_error(error, record.file_name, packages) from error
 
 
 async def _archive(
@@ -199,37 +175,13 @@ def _hash(path: Path, algorithm: str) -> str:
 
 
 async def _extract(record: CondaRecord, archive: Path, target: Path, client: Client) -> None:
-    await extract(archive, target, client, name=record.file_name, origin=redacted(record.url))
-
-
-async def extract(archive: Path, target: Path, client: Client, *, name: str, origin: str) -> tuple[str, str]:
-    """Extract a package; sha256 and md5 of all bytes of ``archive``, which is read once, from its beginning to its end.
-
-    ``name`` and ``origin`` are what errors call it. Raises InstallError (``bad-archive``, ``hostile-package``),
-    CacheError.
-    """
     from rattler.package_streaming import download_and_extract
 
     try:
         # the coroutine, also for a file: rattler's `extract` holds the interpreter's lock all the time
-        sha256, md5 = await _to_end(download_and_extract(client, archive.absolute().as_uri(), target))
-        return sha256.hex(), md5.hex()
+        await _to_end(download_and_extract(client, archive.absolute().as_uri(), target))
     except OSError as error:
-        if _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise _cache_error(error, name, target) from error
-        if "outside of destination" in str(error):
-            raise InstallError(
-                f"{name} would write outside of its folder",
-                code="hostile-package",
-                notes=[origin, str(error)],
-                help="do not install from its channel, and tell whoever keeps it",
-            ) from error
-        raise InstallError(
-            f"{name} cannot be unpacked",
-            code="bad-archive",
-            notes=[origin, str(error)],
-            help="the archive is damaged or not a conda package: have it built or uploaded again",
-        ) from error
+        raise extraction_error(error, record.file_name, redacted(record.url), target) from error
 
 
 async def _to_end(extraction: Awaitable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
@@ -244,7 +196,7 @@ async def _to_end(extraction: Awaitable[tuple[bytes, bytes]]) -> tuple[bytes, by
 
 def _replace_entry(entry: Path, staging: Path, record: CondaRecord) -> None:
     """Put the extracted package in its place; at no moment does an entry carry another's hash."""
-    lock = _lock_file(entry)
+    lock = lock_file(entry)
     revision = 0
     try:
         if entry.exists():
@@ -256,23 +208,3 @@ def _replace_entry(entry: Path, staging: Path, record: CondaRecord) -> None:
     package = staging / "package"
     os.utime(package)  # so that its ctime is later than the lock's mtime on every file system
     package.replace(entry)
-
-
-def _cache_error(error: Exception, name: str, folder: Path) -> CacheError:
-    number = _errno(error)
-    full = number in (errno.ENOSPC, errno.EDQUOT)
-    return CacheError(
-        f"no space left for {name} in the package cache" if full else f"cannot put {name} into the package cache",
-        code="disk-full" if full else "cache",
-        notes=[f"{folder}: {error}"],
-        help="free some space" if full else "see that the folder can be written, or set PIXI_CACHE_DIR to another",
-    )
-
-
-def _errno(error: Exception) -> int | None:
-    """The error number, also where rattler only left it in the text (``os error 28``)."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno
-    _, _, rest = str(error).rpartition("(os error ")
-    digits = rest.partition(")")[0]
-    return int(digits) if digits.isdigit() else None

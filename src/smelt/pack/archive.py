@@ -21,7 +21,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _LARGEST_WINDOW = 1 << 27
 _LONGEST_NAME = 4096
 _READ = 1 << 18
-_STEP = 1 << 12
+_MARK = 32
 _ZEROS = bytes(BLOCK)
 
 
@@ -42,20 +42,17 @@ class PackStream:
         self._raw = cast("Source", raw)
         self.is_empty = not got
         self._ready = memoryview(bytes(start[:got]))
-        self._compressed = memoryview(b"")
-        self._frame: Any = None
         self.is_compressed = bytes(start) == ZSTD_MAGIC
+        self._frames: _Frames | None = None
         if self.is_compressed:
-            self._compressed, self._ready = self._ready, memoryview(b"")
-            self._frame = _frame()
+            self._frames, self._ready = _Frames(bytes(start), self._raw), memoryview(b"")
 
     def readinto(self, buffer: memoryview) -> int:
         """Read some bytes; 0 at the end. Raises PackError where the compression is damaged, or ends too early."""
-        if not self._ready and not self.is_compressed:
+        if self._frames is not None:
+            return self._frames.readinto(buffer)
+        if not self._ready:
             return self._raw.readinto(buffer) or 0
-        while not self._ready:
-            if not self._decompress():
-                return 0
         length = min(len(self._ready), len(buffer))
         buffer[:length] = self._ready[:length]
         self._ready = self._ready[length:]
@@ -79,35 +76,62 @@ class PackStream:
         self._ready = memoryview(b"")
         return start
 
-    def _decompress(self) -> bool:
-        """Decompress a little more; False at the end."""
+
+class _Frames:
+    """What zstandard frames hold, decompressed straight into the reader's buffer.
+
+    The decompressor does not say whether it was in the middle of a frame when its input ended. So a frame of ours
+    follows the last one: if what it holds does not come out, whole and at the end, something was missing before it.
+    """
+
+    def __init__(self, start: bytes, raw: Source) -> None:
         import zstandard
 
-        if not self._compressed:
-            block = bytearray(_READ)
+        self._raw = raw
+        self._next = [start]
+        self._mark = os.urandom(_MARK)
+        self._ended = False
+        self._held = memoryview(b"")
+        self._error = zstandard.ZstdError
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+        self._reader: Any = decompressor.stream_reader(cast("Any", self), read_across_frames=True)
+
+    def read(self, size: int) -> bytes:
+        """Compressed bytes, for the decompressor."""
+        if not self._next and not self._ended:
+            block = bytearray(size)
             length = self._raw.readinto(memoryview(block)) or 0
-            self._compressed = memoryview(bytes(block[:length]))
-            if not length:
-                if not self._frame.eof:
-                    raise damaged("it ends too early")
-                return False
-        if self._frame.eof:
-            self._frame = _frame()
-        # a little at a time: four bytes may stand for 128 KiB
-        step, self._compressed = self._compressed[:_STEP], self._compressed[_STEP:]
+            if length:
+                return bytes(block[:length])
+            import zstandard
+
+            self._ended = True
+            frame = zstandard.ZstdCompressor(write_checksum=True).compress(self._mark)
+            # in two pieces: libzstd forgets five bytes of a frame's header where a whole frame follows at once
+            self._next = [frame[:1], frame[1:]]
+        return self._next.pop(0) if self._next else b""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Decompressed bytes; 0 at the end. Raises PackError."""
         try:
-            self._ready = memoryview(self._frame.decompress(step))
-        except zstandard.ZstdError as error:
+            if not self._ended:
+                length: int = self._reader.readinto(buffer)
+                if not self._ended:
+                    return length
+                self._held = memoryview(bytes(buffer[:length]))
+            while len(self._held) < len(buffer) + _MARK and (more := self._reader.read(_READ)):
+                self._held = memoryview(bytes(self._held) + more)
+        except self._error as error:
+            if self._ended:
+                raise damaged("it ends too early") from error
             raise damaged(f"it cannot be decompressed ({error})") from error
-        if self._frame.eof and self._frame.unused_data:
-            self._compressed = memoryview(self._frame.unused_data + bytes(self._compressed))
-        return True
-
-
-def _frame() -> Any:
-    import zstandard
-
-    return zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
+        if len(self._held) <= _MARK:
+            if bytes(self._held) != self._mark:
+                raise damaged("it ends too early")
+            return 0
+        length = min(len(self._held) - _MARK, len(buffer))
+        buffer[:length], self._held = self._held[:length], self._held[length:]
+        return length
 
 
 class TarReader:

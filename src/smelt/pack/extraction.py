@@ -6,28 +6,35 @@ compared. The hashes are those of the very bytes that were extracted.
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import os
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Iterable
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
 from smelt.errors import CacheError, InstallError, PackError
+from smelt.install.cache_entry import seal
 from smelt.install.inspection import Identity, inspect
-from smelt.install.packages import extract, seal
 from smelt.install.request import InstallReporter
 from smelt.pack.archive import damaged
-from smelt.pack.feeding import Feed, Region, Send, make_pipe, release, send_through_pipe, send_to_file
+from smelt.pack.extractor_process import ExtractorProcess, Hashes
+from smelt.pack.feeding import Feed, Region, Stopped, head_of, pipes_have_names, send_to_file
 from smelt.types import sha256_file
 
-_LEAST_AT_ONCE = 16  # most of them wait for the disk
-_MOST_AT_ONCE = 32
-_PATIENCE = 0.02
+_LEAST_AT_ONCE = 2
+_MOST_AT_ONCE = 8
+_WORTH = 16 << 20
+"""So many bytes are worth one more process, whose start takes as long as extracting some 30 MB."""
+_EACH = 1 << 18
+"""What a package counts besides its bytes."""
+_PAUSE = 0.2
 
-Hashes = tuple[str, str]
+Source = Path | Region | Feed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +52,26 @@ class Extracted:
 
 
 class Extraction:
-    """Extracts packages into new folders in ``folder``. A context manager; all calls must have ended before its end."""
+    """Extracts packages into new folders in ``folder``. A context manager, at whose end nothing is written any more.
+
+    Every thread has a process of its own, takes the packages in their order, and waits for their bytes: packages of a
+    stream are extracted while they come.
+    """
 
     def __init__(self, folder: Path, reporter: InstallReporter) -> None:
-        from rattler.networking.client import Client
-
-        at_once = max(_LEAST_AT_ONCE, min(2 * (os.cpu_count() or 1), _MOST_AT_ONCE))
+        folder.mkdir()
         self._folder = folder
         self._reporter = reporter
-        self._client = Client.default_client()
-        self._gate = asyncio.Semaphore(at_once)
-        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="feed")
-        self._number = 0
-        folder.mkdir()
+        self._limit = max(_LEAST_AT_ONCE, min(1 + (os.cpu_count() or 1), _MOST_AT_ONCE))
+        self._pipes = pipes_have_names(folder)
+        self._tasks: SimpleQueue[tuple[Future[Extracted], str, int, Source] | None] = SimpleQueue()
+        self._announced = 0
+        self._numbers = itertools.count(1)
+        self._threads: list[threading.Thread] = []
+        self._processes: list[ExtractorProcess] = []
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._start_thread()
 
     def __enter__(self) -> Self:
         return self
@@ -65,88 +79,124 @@ class Extraction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown()
+        if error is not None:
+            self.stop()
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
 
-    async def extract(self, name: str, size: int, source: Path | Region | Feed) -> Extracted:
-        """Extract a package, called ``name`` in the pack. When cancelled it waits until nothing is written any more.
+    def extract(self, name: str, size: int, source: Source) -> Future[Extracted]:
+        """Extract a package of ``size`` bytes, called ``name`` in the pack. To be called by one thread at a time.
 
-        Raises PackError (``disk-full``, ``pack-output``; ``pack-damaged`` for what came from a stream), InstallError
-        (``hostile-package``), OSError of reading, Stopped.
+        The future raises PackError (``disk-full``, ``pack-output``, ``pack-process``; ``pack-damaged`` for what came
+        from a stream), InstallError (``hostile-package``), OSError of reading, Stopped.
         """
-        async with self._gate:
-            self._number += 1
-            place = self._folder / f"{self._number}{'.conda' if name.endswith('.conda') else '.tar.bz2'}"
-            target = self._folder / str(self._number)
-            shown = name.rpartition("/")[2]
-            self._reporter.fetching(shown, size)
-            try:
-                if isinstance(source, Path):
-                    hashes = await self._extract(name, source, target)
-                else:
-                    hashes = await self._extract_sent(name, place, target, source.send)
-                extracted = await asyncio.get_running_loop().run_in_executor(self._pool, _finish, name, target, hashes)
-            except CacheError as error:
-                raise _unwritable(name, error) from error
-            except InstallError as error:
-                if error.kind != "bad-archive":
-                    raise
-                if isinstance(source, Feed):
-                    raise damaged(f"{name} cannot be extracted ({error.notes[-1]})") from error
-                return Extracted(folder=target, sha256=await asyncio.to_thread(_digest, source), failure=error)
-            self._reporter.fetched(shown)
-            return extracted
+        future: Future[Extracted] = Future()
+        self._tasks.put((future, name, size, source))
+        self._announced += size + _EACH
+        if len(self._threads) < self._limit and self._announced > _WORTH * len(self._threads):
+            self._start_thread()
+        return future
 
-    async def _extract(self, name: str, archive: Path, target: Path) -> Hashes:
-        try:
-            return await extract(archive, target, self._client, name=name.rpartition("/")[2], origin=name)
-        except Exception as error:
-            if type(error).__name__ != "RustPanic":  # rattler exports no such class
-                raise
-            raise InstallError(f"{name} cannot be unpacked", code="bad-archive", notes=[str(error)]) from error
+    def stop(self) -> None:
+        """End what goes on, at once; it raises Stopped, as whatever has not begun."""
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                process.kill()
 
-    async def _extract_sent(self, name: str, place: Path, target: Path, send: Send) -> Hashes:
-        # a pipe stays where it is until the whole folder goes: ext4 looks again and again at what was removed a moment
-        # ago before it makes a file, and that took a third of all the time
-        if make_pipe(place):
-            return await self._through_pipe(place, send, self._extract(name, place, target))
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, args=(len(self._threads),), name="extract", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self, number: int) -> None:
+        process: ExtractorProcess | None = None
+        failure: Exception = Stopped()
         try:
-            writing = asyncio.get_running_loop().run_in_executor(self._pool, send_to_file, place, send)
-            try:
-                await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                await asyncio.wait([writing])
+            process = self._process(number)
+        except OSError as error:
+            failure = PackError(
+                "cannot start a process that extracts packages",
+                code="pack-process",
+                notes=[str(error)],
+                help="see that Python can be started, and that there are not too many processes or open files",
+            )
+        try:
+            while (task := self._tasks.get()) is not None:
+                future, name, size, source = task
+                future.set_running_or_notify_cancel()
+                try:
+                    if self._stopped or process is None:
+                        raise failure
+                    future.set_result(self._extract(process, number, name, size, source))
+                except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
+                    future.set_exception(Stopped() if self._stopped else error)
+        finally:
+            if process is not None:
+                process.close()
+
+    def _process(self, number: int) -> ExtractorProcess:
+        process = ExtractorProcess(self._folder / f"process{number}.log", pipes=self._pipes)
+        with self._lock:
+            self._processes.append(process)
+            if self._stopped:
+                process.kill()
+        return process
+
+    def _extract(self, process: ExtractorProcess, number: int, name: str, size: int, source: Source) -> Extracted:
+        folder = self._folder / str(next(self._numbers))
+        shown = name.rpartition("/")[2]
+        self._reporter.fetching(shown, size)
+        try:
+            extracted = _finish(name, folder, self._send(process, number, name, folder, source))
+        except CacheError as error:
+            raise _unwritable(name, error) from error
+        except InstallError as error:
+            if error.kind != "bad-archive":
                 raise
-            return await self._extract(name, place, target)
+            if isinstance(source, Feed):
+                raise damaged(f"{name} cannot be extracted ({error.notes[-1]})") from error
+            return Extracted(folder=folder, sha256=_digest(source), failure=error)
+        self._reporter.fetched(shown)
+        return extracted
+
+    def _send(self, process: ExtractorProcess, number: int, name: str, folder: Path, source: Source) -> Hashes:
+        whole = _is_streamed(head_of(source))
+        if isinstance(source, Path):
+            return process.extract(name, source, folder, "whole" if whole else "file")
+        end = ".conda" if name.endswith(".conda") else ".tar.bz2"
+        if self._pipes and not whole:
+            return process.extract(name, self._folder / f"process{number}{end}", folder, "piped", source.send)
+        place = folder.with_name(folder.name + end)
+        try:
+            send_to_file(place, source.send)
+            return process.extract(name, place, folder, "whole" if whole else "file")
         finally:
             place.unlink(missing_ok=True)
 
-    async def _through_pipe(self, place: Path, send: Send, extraction: Coroutine[object, object, Hashes]) -> Hashes:
-        """Both ends at once. Whichever is left alone is woken up, so that nobody waits for ever."""
-        feeder = asyncio.get_running_loop().run_in_executor(self._pool, send_through_pipe, place, send)
-        reader = asyncio.ensure_future(extraction)
-        cancelled: asyncio.CancelledError | None = None
-        while pending := [each for each in (feeder, reader) if not each.done()]:
-            left_alone = reader.done() or (feeder.done() and feeder.exception() is not None)
-            if left_alone:
-                release(place)
-            try:
-                await asyncio.wait(
-                    pending, timeout=_PATIENCE if left_alone else None, return_when=asyncio.FIRST_COMPLETED
-                )
-            except asyncio.CancelledError as error:
-                cancelled = error  # rattler's threads would write on
-        failure = feeder.exception()
-        if cancelled is not None:
-            reader.exception()  # nobody else asks for it
-            raise cancelled
-        if failure is not None and not isinstance(failure, BrokenPipeError):
-            reader.exception()
+
+def results(extraction: Extraction, futures: Iterable[Future[Extracted]]) -> list[Extracted]:
+    """What they give, in their order. If one fails the others are stopped, and its failure is raised."""
+    waiting = list(futures)
+    unfinished = set(waiting)
+    while unfinished:  # where Ctrl-C would not end a wait it is heard of in between
+        done, unfinished = wait(unfinished, timeout=_PAUSE, return_when=FIRST_EXCEPTION)
+        if any(each.exception() is not None for each in done):
+            extraction.stop()
+            wait(unfinished)
+            break
+    failures = [failure for each in waiting if (failure := each.exception()) is not None]
+    for failure in failures:  # the one that made the others stop
+        if not isinstance(failure, Stopped):
             raise failure
-        return reader.result()
+    if failures:
+        raise failures[0]
+    return [each.result() for each in waiting]
 
 
 def _finish(name: str, folder: Path, hashes: Hashes) -> Extracted:
-    """In a thread: the first new file after much that was written may have to wait for the disk."""
     sha256, md5 = hashes
     try:
         identity = inspect(folder, name.rpartition("/")[2], name)
@@ -154,6 +204,11 @@ def _finish(name: str, folder: Path, hashes: Hashes) -> Extracted:
         return Extracted(folder=folder, sha256=sha256, md5=md5, failure=error)
     seal(folder, sha256)
     return Extracted(folder=folder, sha256=sha256, md5=md5, identity=identity)
+
+
+def _is_streamed(head: bytes) -> bool:
+    """Whether a zip was written to where its writer could not go back: sizes come after the files."""
+    return head[:4] == b"PK\x03\x04" and len(head) > 6 and bool(head[6] & 8)
 
 
 def _digest(source: Path | Region) -> str:

@@ -1,7 +1,7 @@
 """The bytes of packages on their way from a pack to where they are extracted.
 
-rattler extracts what it finds under a file name. That name is a named pipe where the file system has such, so that no
-archive of a package is written to the disk only to be read once; elsewhere (Windows) it is a file.
+rattler extracts what it finds under a file name. Where a pipe can have one (``/dev/fd``) that is the name of a pipe, so
+that no archive of a package is written to the disk only to be read once; elsewhere (Windows) it is that of a file.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from smelt.pack.copying import CHUNK
 
+HEAD = 8
 _PIPE_SIZE = 1 << 20
 _STEP = 1 << 24
 _KEPT = 32 * CHUNK
@@ -49,6 +50,15 @@ class Region:
         with self._opened() as source:
             done = self._send_within_kernel(source, target) if sys.platform == "linux" else 0
             self._pieces(source, lambda piece: _write(target, piece), done)
+
+    def head(self) -> bytes:
+        """The first bytes."""
+        length = min(self.size, HEAD)
+        if sys.platform != "win32":
+            return os.pread(self.descriptor, length, self.offset)
+        with self._opened() as source:
+            os.lseek(source, self.offset, os.SEEK_SET)
+            return os.read(source, length)
 
     def digest(self) -> str:
         """Their sha256."""
@@ -153,6 +163,15 @@ class Feed:
             self._whole = True
             self._store.changed.notify_all()
 
+    def head(self) -> bytes:
+        """The first bytes, as soon as they are there. Raises Stopped."""
+        store = self._store
+        with store.changed:
+            store.changed.wait_for(lambda: store.stopped or self._whole or bool(self._pieces))
+            if store.stopped:
+                raise Stopped
+            return bytes(self._pieces[0][:HEAD]) if self._pieces else b""
+
     def send(self, target: int) -> None:
         """Write the pieces to ``target`` as they come."""
         store = self._store
@@ -170,39 +189,41 @@ class Feed:
                 store.changed.notify_all()
 
 
-def make_pipe(path: Path) -> bool:
-    """Make a named pipe; False where there are none (Windows, some file systems)."""
+def pipes_have_names(folder: Path) -> bool:
+    """Whether a link in ``folder`` to a descriptor's name opens it: not on Windows, nor without ``/dev/fd``."""
     if sys.platform == "win32":
         return False
+    out, into = os.pipe()
+    probe = folder / "pipe"
     try:
-        os.mkfifo(path, 0o600)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EEXIST):
-            raise
+        probe.symlink_to(f"/dev/fd/{out}")
+        found = os.path.samestat(probe.stat(), os.fstat(out))
+        probe.unlink()
+        return found
+    except OSError:
+        with suppress(OSError):
+            probe.unlink()
         return False
-    return True
-
-
-def send_through_pipe(path: Path, send: Send) -> None:
-    """Wait until somebody reads the named pipe ``path``, and give them the bytes.
-
-    Raises OSError; BrokenPipeError if they read no further.
-    """
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        if sys.platform == "linux":
-            import fcntl
-
-            with suppress(OSError):  # the administrator may have set a lower limit
-                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-        send(descriptor)
     finally:
-        os.close(descriptor)
+        os.close(out)
+        os.close(into)
 
 
-def release(path: Path) -> None:
-    """Wake up whoever waits for the other end of the named pipe ``path``: a reader finds its end, a writer nobody."""
-    os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+def widen(pipe: int) -> None:
+    """Let a pipe hold more."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):  # the administrator may have set a lower limit
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+
+
+def head_of(source: Path | Region | Feed) -> bytes:
+    """Its first bytes, fewer where it has not as many. Raises OSError, Stopped."""
+    if not isinstance(source, Path):
+        return source.head()
+    with source.open("rb", buffering=0) as file:
+        return file.read(HEAD)
 
 
 def send_to_file(path: Path, send: Send) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
@@ -19,7 +18,7 @@ from smelt.install.request import InstallReporter
 from smelt.pack.archive import PackStream, TarReader, damaged, hostile
 from smelt.pack.contents import FoundFile, OpenedPack, check_description, is_archive, open_pack, place_of
 from smelt.pack.copying import CHUNK, EndedEarly, Pump, read_into
-from smelt.pack.extraction import Extracted, Extraction
+from smelt.pack.extraction import Extracted, Extraction, Source, results
 from smelt.pack.feeding import Feed, Region, Stopped, Store
 from smelt.pack.model import CHANNEL, PYPI
 from smelt.pack.recognition import check_form
@@ -27,8 +26,8 @@ from smelt.types import CondaRecord, current_platform, sha256_file
 
 _LARGEST_TEXT = 64 * 1024 * 1024
 _JOIN = 1.0
+_PAUSE = 0.2
 
-Source = Path | Region | Feed
 Begin = Callable[[str, int, Source], None]
 """Told of each package (its name in the pack, its size) as soon as it is found."""
 
@@ -41,18 +40,20 @@ class ReadPack:
     packages: tuple[tuple[CondaRecord, Path], ...]
 
 
-async def read_pack(pack: Path | IO[bytes], staging: Path, reporter: InstallReporter) -> ReadPack:
+def read_pack(
+    pack: Path | IO[bytes], staging: Path, reporter: InstallReporter, meanwhile: Callable[[], object]
+) -> ReadPack:
     """Read a pack (a file, a folder, a stream) into the empty folder ``staging``.
 
     Every file was compared with its hash when this returns. What a file that can be read at any place, or a folder,
-    says of itself is looked at first. Raises PackError, InstallError (``bad-archive``, ``hostile-package``), OSError.
+    says of itself is looked at first. ``meanwhile`` is called once all is under way. Raises PackError, InstallError
+    (``bad-archive``, ``hostile-package``), OSError, and what ``meanwhile`` raises.
     """
     with Extraction(staging / "packages", reporter) as extraction:
         if isinstance(pack, Path) and pack.is_dir():
             check_form(pack)
             found = _look_through(pack)
-            check_description(found.files, current_platform())
-            extracted = await _extract_all(extraction, found)
+            extracted = _extract_all(extraction, found, meanwhile)
         else:
             with _opened(pack) as raw:
                 stream = PackStream(raw)
@@ -64,11 +65,10 @@ async def read_pack(pack: Path | IO[bytes], staging: Path, reporter: InstallRepo
                 size = pack.stat().st_size if isinstance(pack, Path) and not stream.is_compressed else None
                 intake = _Intake(stream, found, pack if isinstance(pack, Path) else None, size)
                 if stream.descriptor is None:
-                    extracted = await _extract_while_read(intake, extraction)
+                    extracted = _extract_while_read(intake, extraction, meanwhile)
                 else:
                     intake.read(lambda name, size, source: None)
-                    check_description(found.files, current_platform())
-                    extracted = await _extract_all(extraction, found)
+                    extracted = _extract_all(extraction, found, meanwhile)
     files = dict(found.files)
     for name, package in extracted.items():
         size = found.packages[name][0]
@@ -116,81 +116,52 @@ def _opened(pack: Path | IO[bytes]) -> Generator[IO[bytes]]:
         yield cast("IO[bytes]", raw)
 
 
-async def _extract_all(extraction: Extraction, found: _Found) -> Mapping[str, Extracted]:
-    tasks = {
-        name: asyncio.create_task(extraction.extract(name, size, source))
-        for name, (size, source) in found.packages.items()
-    }
-    return await _results(tasks)
+def _extract_all(extraction: Extraction, found: _Found, meanwhile: Callable[[], object]) -> Mapping[str, Extracted]:
+    check_description(found.files, current_platform())
+    futures = {name: extraction.extract(name, size, source) for name, (size, source) in found.packages.items()}
+    meanwhile()
+    return dict(zip(futures, results(extraction, futures.values()), strict=True))
 
 
-async def _results(tasks: Mapping[str, asyncio.Task[Extracted]]) -> Mapping[str, Extracted]:
-    """What they give. If one fails the others are stopped; the failure is raised when nothing is written any more."""
-    try:
-        await asyncio.gather(*tasks.values())
-    except BaseException:
-        for task in tasks.values():
-            task.cancel()
-        ended = await asyncio.gather(*tasks.values(), return_exceptions=True)
-        for each in ended:  # one of them may have made the others stop
-            if isinstance(each, Exception) and not isinstance(each, Stopped):
-                raise each from None
-        raise
-    return {name: task.result() for name, task in tasks.items()}
-
-
-async def _extract_while_read(intake: _Intake, extraction: Extraction) -> Mapping[str, Extracted]:
+def _extract_while_read(
+    intake: _Intake, extraction: Extraction, meanwhile: Callable[[], object]
+) -> Mapping[str, Extracted]:
     """Read a stream in a thread of its own; packages are extracted as they come."""
-    loop = asyncio.get_running_loop()
-    tasks: dict[str, asyncio.Task[Extracted]] = {}
-    end: asyncio.Future[None] = loop.create_future()
-    store = intake.store
+    futures: dict[str, Future[Extracted]] = {}
+    failures: list[BaseException] = []
+    over = threading.Event()  # all is read, or something failed
 
-    async def extract(name: str, size: int, source: Source) -> Extracted:
-        try:
-            return await extraction.extract(name, size, source)
-        except BaseException:
-            store.stop()
-            raise
+    def settled(future: Future[Extracted]) -> None:
+        if future.exception() is not None:
+            intake.store.stop()
+            over.set()
 
     def begin(name: str, size: int, source: Source) -> None:
-        tasks[name] = loop.create_task(extract(name, size, source))
-
-    def announce(name: str, size: int, source: Source) -> None:
-        loop.call_soon_threadsafe(begin, name, size, source)
+        futures[name] = extraction.extract(name, size, source)
+        futures[name].add_done_callback(settled)
 
     def read() -> None:
-        failure: BaseException | None = None
         try:
-            intake.read(announce)
+            intake.read(begin)
         except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
-            failure = error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, end, failure)
+            failures.append(error)
+        over.set()
 
     # a daemon: it may wait for a stream that never ends, when the user has given up long ago
     thread = threading.Thread(target=read, name="read", daemon=True)
     thread.start()
     try:
-        with suppress(Stopped):  # a package failed, and says why
-            await end
-        return await _results(tasks)
+        meanwhile()
+        while not over.wait(_PAUSE):
+            pass
+        for failure in failures:
+            if not isinstance(failure, Stopped):  # else a package failed, and says why
+                raise failure
+        return dict(zip(futures, results(extraction, futures.values()), strict=True))
     except BaseException:
-        store.stop()
+        intake.store.stop()
         thread.join(_JOIN)  # unless it waits for more of the stream, after which it writes nothing
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
         raise
-
-
-def _settle(end: asyncio.Future[None], failure: BaseException | None) -> None:
-    if end.done():
-        return
-    if failure is None:
-        end.set_result(None)
-    else:
-        end.set_exception(failure)
 
 
 class _Intake:

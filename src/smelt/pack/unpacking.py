@@ -9,19 +9,20 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO
 
 from smelt.errors import PackError, SmeltError
 from smelt.fs import hold_if_free, remove_tree
-from smelt.install.cache_entry import PACKAGES
-from smelt.install.packages import adopt
+from smelt.install.cache_entry import PACKAGES, adopt
 from smelt.install.request import InstallReporter, InstallRequest, SilentReporter
 from smelt.install.state import conda_meta, environment_digest
 from smelt.pack.output import unwritable
 from smelt.pack.reading import ReadPack, read_pack
 
 _STAGING = ".{}.unpacking"
+_LATER = ("asyncio", "rattler", "smelt.install.prefix", "smelt.pack.scripts", "smelt.solve.records")
 _REMOVERS = 4
 _LITTLE = 64 * 1024
 
@@ -53,7 +54,7 @@ class Unpacked:
     warnings: tuple[str, ...] = ()
 
 
-async def unpack(request: UnpackRequest, reporter: InstallReporter | None = None) -> Unpacked:
+def unpack(request: UnpackRequest, reporter: InstallReporter | None = None) -> Unpacked:
     """Make the environment of a pack. An older environment in its place is replaced, anything else there is not.
 
     Every file is compared with its hash before the first is linked. If this fails, or is interrupted, everything is as
@@ -64,10 +65,10 @@ async def unpack(request: UnpackRequest, reporter: InstallReporter | None = None
     _check_name(request.name)
     prefix = output / request.name
     with _workplace(output, request.name) as staging, _told_if_full(output, staging):
-        read = await read_pack(request.pack, staging, reporter or SilentReporter())
+        read = read_pack(request.pack, staging, reporter or SilentReporter(), _load)
         opened = read.opened
         with _in_place(prefix, staging / "old"), _told_if_full(output, staging):
-            await _install(request, read, prefix, staging, reporter)
+            _install(request, read, prefix, staging, reporter)
             scripts = _write_scripts(request, output, prefix, staging / "scripts")
     return Unpacked(
         prefix=prefix,
@@ -76,6 +77,12 @@ async def unpack(request: UnpackRequest, reporter: InstallReporter | None = None
         wheels=len(opened.wheels),
         warnings=opened.warnings,
     )
+
+
+def _load() -> None:
+    """Import what is needed later, while other processes extract."""
+    for name in _LATER:
+        import_module(name)
 
 
 def _check_name(name: str) -> None:
@@ -194,16 +201,17 @@ def _occupied(prefix: Path) -> PackError:
     )
 
 
-async def _install(
+def _install(
     request: UnpackRequest, read: ReadPack, prefix: Path, staging: Path, reporter: InstallReporter | None
 ) -> None:
-    from smelt.install.prefix import install
-    from smelt.install.pypi import PypiInstall
-    from smelt.manifest.pypi import PypiOptions
+    import asyncio
 
     pypi = None
     opened = read.opened
     if opened.wheels:
+        from smelt.install.pypi import PypiInstall
+        from smelt.manifest.pypi import PypiOptions
+
         pypi = PypiInstall(
             distributions=opened.wheels,
             options=PypiOptions(),
@@ -211,22 +219,26 @@ async def _install(
             environment={"UV_OFFLINE": "1", "UV_NO_CONFIG": "1", "UV_CACHE_DIR": str(staging / "uv")},
         )
     _adopt(staging / "cache", read)
-    await install(
-        InstallRequest(
-            prefix=prefix,
-            environment=request.name,
-            records=opened.records,
-            subdir=opened.platform,
-            digest=environment_digest(opened.records, pypi.keys() if pypi is not None else None),
-            state_folder=staging / "state",
-            cache=staging / "cache",
-            cached=all(record.sha256 or record.md5 for record in opened.records),
-            link_scripts=request.link_scripts,
-            refused_links=request.refused_links,
-            pypi=pypi,
-        ),
-        reporter,
+    asked = InstallRequest(
+        prefix=prefix,
+        environment=request.name,
+        records=opened.records,
+        subdir=opened.platform,
+        digest=environment_digest(opened.records, pypi.keys() if pypi is not None else None),
+        state_folder=staging / "state",
+        cache=staging / "cache",
+        cached=all(record.sha256 or record.md5 for record in opened.records),
+        link_scripts=request.link_scripts,
+        refused_links=request.refused_links,
+        pypi=pypi,
     )
+    asyncio.run(_run(asked, reporter))
+
+
+async def _run(request: InstallRequest, reporter: InstallReporter | None) -> None:
+    from smelt.install.prefix import install
+
+    await install(request, reporter)
 
 
 def _adopt(cache: Path, read: ReadPack) -> None:
