@@ -222,7 +222,7 @@ def test_packages_of_a_stream_are_taken_in_their_order(tmp_path: Path) -> None:
         feeds = [Feed(store) for _ in range(25)]
         futures = [extraction.extract("channel/x/more-1.0-0.conda", len(data), feed) for feed in feeds]
         for feed in feeds:
-            feed.put(data)
+            feed.put(memoryview(data))
             feed.end()
         wanted = hashlib.sha256(data).hexdigest()
         assert [each.result(timeout=60).sha256 for each in futures] == [wanted] * 25

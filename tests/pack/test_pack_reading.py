@@ -227,7 +227,7 @@ def test_a_feed_that_nobody_takes_is_stopped(tmp_path: Path) -> None:
     threading.Timer(0.05, store.stop).start()
     with pytest.raises(Stopped):
         for _ in range(1000):
-            feed.put(bytes(1 << 20))
+            feed.put(memoryview(bytes(1 << 20)))
     with pytest.raises(Stopped), (tmp_path / "f").open("wb") as file:
         feed.send(file.fileno())
 

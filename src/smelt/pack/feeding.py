@@ -125,11 +125,26 @@ class Store:
         self.changed = threading.Condition()
         self.room = _KEPT
         self.stopped = False
+        self._free: deque[bytearray] = deque()
 
     def check(self, length: int = 0) -> None:
         """Raises Stopped once that was said."""
         if self.stopped:
             raise Stopped
+
+    def buffer(self) -> bytearray:
+        """A buffer of ``CHUNK`` bytes, of any content; what is put from it comes back by itself."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return bytearray(CHUNK)
+
+    def give_back(self, piece: memoryview) -> None:
+        """Nobody needs ``piece`` any more."""
+        buffer = piece.obj
+        piece.release()
+        if isinstance(buffer, bytearray) and len(buffer) == CHUNK:
+            self._free.append(buffer)
 
     def stop(self) -> None:
         """Let everybody who waits, and who will wait, raise Stopped."""
@@ -143,10 +158,10 @@ class Feed:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._pieces: deque[bytes | bytearray] = deque()
+        self._pieces: deque[memoryview] = deque()
         self._whole = False
 
-    def put(self, piece: bytes | bytearray) -> None:
+    def put(self, piece: memoryview) -> None:
         """Add a piece, as soon as there is room for it. It must not be changed afterwards. Raises Stopped."""
         store = self._store
         with store.changed:
@@ -183,9 +198,11 @@ class Feed:
                 if not self._pieces:
                     return
                 piece = self._pieces.popleft()
+            length = len(piece)
             _write(target, piece)
+            store.give_back(piece)
             with store.changed:
-                store.room += len(piece)
+                store.room += length
                 store.changed.notify_all()
 
 
@@ -235,8 +252,9 @@ def send_to_file(path: Path, send: Send) -> None:
         os.close(descriptor)
 
 
-def _write(target: int, piece: bytes | bytearray) -> None:
-    with memoryview(piece) as view:
-        done = 0
-        while done < len(view):
-            done += os.write(target, view[done:])
+def _write(target: int, piece: bytes | memoryview) -> None:
+    done = os.write(target, piece)
+    if done < len(piece):
+        with memoryview(piece) as view:
+            while done < len(view):
+                done += os.write(target, view[done:])

@@ -223,8 +223,8 @@ class _Intake:
         begin(name, size, feed)
         left = size
         while left:
-            piece = bytearray(min(left, CHUNK))
-            length = read_into(self._stream, memoryview(piece))
+            piece = memoryview(self.store.buffer())[: min(left, CHUNK)]
+            length = read_into(self._stream, piece)
             left -= length
             if length < len(piece):
                 raise EndedEarly(left)
