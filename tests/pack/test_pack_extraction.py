@@ -177,8 +177,8 @@ def test_a_process_that_is_killed(
     started: list[ExtractorProcess] = []
     begin = ExtractorProcess.__init__
 
-    def note(self: ExtractorProcess, errors: Path, *, pipes: bool) -> None:
-        begin(self, errors, pipes=pipes)
+    def note(self: ExtractorProcess) -> None:
+        begin(self)
         started.append(self)
         self.kill()
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from smelt.config.settings import load_settings
-from smelt.pack.unpacking import Unpacked, UnpackRequest
-from smelt.pack.unpacking import unpack as run
+from smelt.pack.extractor_process import ExtractorProcess
 
 if TYPE_CHECKING:
     from smelt.install.request import InstallReporter
+    from smelt.pack.unpacking import Unpacked
 
 
 def unpack(
@@ -32,13 +31,21 @@ def unpack(
 
         for shell in shells:
             check_shell(shell)
-    settings = load_settings(None)
-    request = UnpackRequest(
-        pack=source,
-        output=output,
-        name=name,
-        shells=shells,
-        link_scripts=settings.run_post_link_scripts,
-        refused_links=settings.refused_links,
-    )
-    return run(request, reporter)
+    first = ExtractorProcess()  # it loads what it needs while we do
+    try:
+        from smelt.config.settings import load_settings
+        from smelt.pack.unpacking import UnpackRequest
+        from smelt.pack.unpacking import unpack as run
+
+        settings = load_settings(None)
+        request = UnpackRequest(
+            pack=source,
+            output=output,
+            name=name,
+            shells=shells,
+            link_scripts=settings.run_post_link_scripts,
+            refused_links=settings.refused_links,
+        )
+        return run(request, reporter, first)
+    finally:
+        first.close()

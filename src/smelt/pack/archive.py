@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
@@ -45,7 +45,7 @@ class PackStream:
         self.is_compressed = bytes(start) == ZSTD_MAGIC
         self._frames: _Frames | None = None
         if self.is_compressed:
-            self._frames, self._ready = _Frames(bytes(start), self._raw), memoryview(b"")
+            self._frames, self._ready = _Frames(bytes(start), raw), memoryview(b"")
 
     def readinto(self, buffer: memoryview) -> int:
         """Read some bytes; 0 at the end. Raises PackError where the compression is damaged, or ends too early."""
@@ -84,25 +84,25 @@ class _Frames:
     follows the last one: if what it holds does not come out, whole and at the end, something was missing before it.
     """
 
-    def __init__(self, start: bytes, raw: Source) -> None:
+    def __init__(self, start: bytes, raw: IO[bytes]) -> None:
         import zstandard
 
-        self._raw = raw
+        self._read: Callable[[int], bytes | None] = getattr(
+            raw, "read1", raw.read
+        )  # what is there, waiting for no more
         self._next = [start]
         self._mark = os.urandom(_MARK)
         self._ended = False
         self._held = memoryview(b"")
         self._error = zstandard.ZstdError
         decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
-        self._reader: Any = decompressor.stream_reader(cast("Any", self), read_across_frames=True)
+        self._reader: Any = decompressor.stream_reader(cast("Any", self), read_size=_READ, read_across_frames=True)
 
     def read(self, size: int) -> bytes:
         """Compressed bytes, for the decompressor."""
         if not self._next and not self._ended:
-            block = bytearray(size)
-            length = self._raw.readinto(memoryview(block)) or 0
-            if length:
-                return bytes(block[:length])
+            if block := self._read(size):
+                return block
             import zstandard
 
             self._ended = True

@@ -58,8 +58,10 @@ class Extraction:
     stream are extracted while they come.
     """
 
-    def __init__(self, folder: Path, reporter: InstallReporter) -> None:
+    def __init__(self, folder: Path, reporter: InstallReporter, first: ExtractorProcess | None = None) -> None:
+        """``first``: a process that runs already, whoever started it."""
         folder.mkdir()
+        self._first = first
         self._folder = folder
         self._reporter = reporter
         self._limit = max(_LEAST_AT_ONCE, min(1 + (os.cpu_count() or 1), _MOST_AT_ONCE))
@@ -93,6 +95,9 @@ class Extraction:
         from a stream), InstallError (``hostile-package``), OSError of reading, Stopped.
         """
         future: Future[Extracted] = Future()
+        if self._stopped:
+            future.set_exception(Stopped())
+            return future
         self._tasks.put((future, name, size, source))
         self._announced += size + _EACH
         if len(self._threads) < self._limit and self._announced > _WORTH * len(self._threads):
@@ -116,13 +121,8 @@ class Extraction:
         failure: Exception = Stopped()
         try:
             process = self._process(number)
-        except OSError as error:
-            failure = PackError(
-                "cannot start a process that extracts packages",
-                code="pack-process",
-                notes=[str(error)],
-                help="see that Python can be started, and that there are not too many processes or open files",
-            )
+        except PackError as error:
+            failure = error
         try:
             while (task := self._tasks.get()) is not None:
                 future, name, size, source = task
@@ -138,7 +138,7 @@ class Extraction:
                 process.close()
 
     def _process(self, number: int) -> ExtractorProcess:
-        process = ExtractorProcess(self._folder / f"process{number}.log", pipes=self._pipes)
+        process = (self._first if number == 0 else None) or ExtractorProcess()
         with self._lock:
             self._processes.append(process)
             if self._stopped:

@@ -29,18 +29,24 @@ _ROOM = 1 << 16
 def main() -> None:
     """Answer all requests. Never returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    links: dict[str, str] = {}
+    answers, words = os.dup(1), os.dup(2)
     try:
         import_module("rattler")  # what takes longest, while there is nothing to do yet
+        null = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in (1, 2):  # nobody reads what rattler says when it breaks off: the answer says it too
+            os.dup2(null, descriptor)
+        links: dict[str, str] = {}
         for request, descriptor in _requests():
             answer = (json.dumps(_answer(request, descriptor, links)) + "\n").encode()
             while answer:
                 answer = answer[os.write(answers, answer) :]
     except (BrokenPipeError, ConnectionError):
         os._exit(1)  # nobody is there any more
-    sys.stderr.flush()
+    except BaseException as error:  # noqa: BLE001 - told to whoever started us
+        import traceback
+
+        os.write(words, "".join(traceback.format_exception(error)).encode("utf-8", errors="replace")[: _ROOM // 2])
+        os._exit(1)
     os._exit(0)
 
 

@@ -1,4 +1,7 @@
-"""Our side of a process that extracts packages (``smelt.pack.extractor``)."""
+"""Our side of a process that extracts packages (``smelt.pack.extractor``).
+
+Loads little: the first process is started before what else is needed is loaded, and gets ready meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -9,47 +12,54 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import smelt
 from smelt.errors import InstallError, PackError
-from smelt.install.failure import extraction_error
-from smelt.pack.feeding import Send, widen
+
+if TYPE_CHECKING:
+    from smelt.pack.feeding import Send
 
 Hashes = tuple[str, str]
 How = Literal["piped", "file", "whole"]
 """The bytes come through a pipe; from a file; from a file that is read twice."""
 
+_PIPE_SIZE = 1 << 20
+
 
 class ExtractorProcess:
-    """A running process. ``errors``: a file for what it says when it breaks down. ``pipes``: as ``pipes_have_names``.
+    """A running process. One thread at a time may use it; ``kill`` may be called by any. Call ``close`` at the end.
 
-    One thread at a time may use it; ``kill`` may be called by any. Call ``close`` at the end. Raises OSError.
+    Raises PackError (``pack-process``) where none can be started.
     """
 
-    def __init__(self, errors: Path, *, pipes: bool) -> None:
-        self._errors = errors
-        self._channel: socket.socket | None = None
-        # where smelt itself is found
-        environment = {**os.environ, "PYTHONPATH": str(Path(smelt.__file__).resolve().parent.parent)}
+    def __init__(self) -> None:
+        # where smelt itself is found, and what we may have been told of
+        places = [str(Path(smelt.__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
         argv = [sys.executable, "-P", "-s", "-m", "smelt.pack.extractor"]
+        self._channel: socket.socket | None = None
         theirs: socket.socket | None = None
-        if pipes:
-            self._channel, theirs = socket.socketpair()
         try:
-            with errors.open("wb") as file:
-                self._process = subprocess.Popen(
-                    argv,
-                    stdin=subprocess.PIPE if theirs is None else theirs.fileno(),
-                    stdout=subprocess.PIPE,
-                    stderr=file,
-                    env=environment,
-                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-                )
-        except BaseException:
+            if sys.platform != "win32":
+                self._channel, theirs = socket.socketpair()
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE if theirs is None else theirs.fileno(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
             if self._channel is not None:
                 self._channel.close()
-            raise
+            raise PackError(
+                "cannot start a process that extracts packages",
+                code="pack-process",
+                notes=[str(error)],
+                help="see that Python can be started, and that there are not too many processes or open files",
+            ) from error
         finally:
             if theirs is not None:
                 theirs.close()
@@ -80,6 +90,8 @@ class ExtractorProcess:
             raise InstallError(f"{name} cannot be unpacked", code="bad-archive", notes=[answer["error"]])
         number, text = answer["number"], answer["error"]
         error = OSError(text) if number is None else OSError(number, text)
+        from smelt.install.failure import extraction_error
+
         raise extraction_error(error, name.rpartition("/")[2], name, folder) from error
 
     def _send_piped(self, line: bytes, send: Send) -> None:
@@ -90,7 +102,7 @@ class ExtractorProcess:
                 socket.send_fds(self._channel, [line], [out])
             finally:
                 os.close(out)
-            widen(into)
+            _widen(into)
             send(into)
         except (BrokenPipeError, ConnectionError):
             raise  # it has seen enough, and says why
@@ -107,7 +119,8 @@ class ExtractorProcess:
             return cast("dict[str, Any]", json.loads(line))
         code = self._process.wait()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        said = self._errors.read_text(encoding="utf-8", errors="replace").strip()
+        assert self._process.stderr is not None
+        said = self._process.stderr.read().decode("utf-8", errors="replace").strip()
         raise PackError(
             f"the process that extracted {name} {how}",
             code="pack-process",
@@ -125,7 +138,16 @@ class ExtractorProcess:
         self._process.wait()
         if self._channel is not None:
             self._channel.close()
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold more."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):  # the administrator may have set a lower limit
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)

@@ -20,7 +20,6 @@ from pathlib import Path
 from smelt.pack.copying import CHUNK
 
 HEAD = 8
-_PIPE_SIZE = 1 << 20
 _STEP = 1 << 24
 _KEPT = 32 * CHUNK
 _NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -214,25 +213,18 @@ def pipes_have_names(folder: Path) -> bool:
     probe = folder / "pipe"
     try:
         probe.symlink_to(f"/dev/fd/{out}")
-        found = os.path.samestat(probe.stat(), os.fstat(out))
-        probe.unlink()
-        return found
+        opened = os.open(probe, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return os.path.samestat(os.fstat(opened), os.fstat(out))
+        finally:
+            os.close(opened)
     except OSError:
-        with suppress(OSError):
-            probe.unlink()
         return False
     finally:
         os.close(out)
         os.close(into)
-
-
-def widen(pipe: int) -> None:
-    """Let a pipe hold more."""
-    if sys.platform == "linux":
-        import fcntl
-
-        with suppress(OSError):  # the administrator may have set a lower limit
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        with suppress(OSError):
+            probe.unlink()
 
 
 def head_of(source: Path | Region | Feed) -> bytes:

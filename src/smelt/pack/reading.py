@@ -19,6 +19,7 @@ from smelt.pack.archive import PackStream, TarReader, damaged, hostile
 from smelt.pack.contents import FoundFile, OpenedPack, check_description, is_archive, open_pack, place_of
 from smelt.pack.copying import CHUNK, EndedEarly, Pump, read_into
 from smelt.pack.extraction import Extracted, Extraction, Source, results
+from smelt.pack.extractor_process import ExtractorProcess
 from smelt.pack.feeding import Feed, Region, Stopped, Store
 from smelt.pack.model import CHANNEL, PYPI
 from smelt.pack.recognition import check_form
@@ -41,15 +42,19 @@ class ReadPack:
 
 
 def read_pack(
-    pack: Path | IO[bytes], staging: Path, reporter: InstallReporter, meanwhile: Callable[[], object]
+    pack: Path | IO[bytes],
+    staging: Path,
+    reporter: InstallReporter,
+    meanwhile: Callable[[], object],
+    first: ExtractorProcess | None = None,
 ) -> ReadPack:
     """Read a pack (a file, a folder, a stream) into the empty folder ``staging``.
 
     Every file was compared with its hash when this returns. What a file that can be read at any place, or a folder,
-    says of itself is looked at first. ``meanwhile`` is called once all is under way. Raises PackError, InstallError
-    (``bad-archive``, ``hostile-package``), OSError, and what ``meanwhile`` raises.
+    says of itself is looked at first. ``meanwhile`` is called once all is under way; ``first`` runs already, and is
+    used. Raises PackError, InstallError (``bad-archive``, ``hostile-package``), OSError, and what ``meanwhile`` raises.
     """
-    with Extraction(staging / "packages", reporter) as extraction:
+    with Extraction(staging / "packages", reporter, first) as extraction:
         if isinstance(pack, Path) and pack.is_dir():
             check_form(pack)
             found = _look_through(pack)
@@ -154,6 +159,7 @@ def _extract_while_read(
         meanwhile()
         while not over.wait(_PAUSE):
             pass
+        thread.join(_JOIN)
         for failure in failures:
             if not isinstance(failure, Stopped):  # else a package failed, and says why
                 raise failure

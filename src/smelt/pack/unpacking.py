@@ -18,6 +18,7 @@ from smelt.fs import hold_if_free, remove_tree
 from smelt.install.cache_entry import PACKAGES, adopt
 from smelt.install.request import InstallReporter, InstallRequest, SilentReporter
 from smelt.install.state import conda_meta, environment_digest
+from smelt.pack.extractor_process import ExtractorProcess
 from smelt.pack.output import unwritable
 from smelt.pack.reading import ReadPack, read_pack
 
@@ -54,7 +55,9 @@ class Unpacked:
     warnings: tuple[str, ...] = ()
 
 
-def unpack(request: UnpackRequest, reporter: InstallReporter | None = None) -> Unpacked:
+def unpack(
+    request: UnpackRequest, reporter: InstallReporter | None = None, first: ExtractorProcess | None = None
+) -> Unpacked:
     """Make the environment of a pack. An older environment in its place is replaced, anything else there is not.
 
     Every file is compared with its hash before the first is linked. If this fails, or is interrupted, everything is as
@@ -65,7 +68,7 @@ def unpack(request: UnpackRequest, reporter: InstallReporter | None = None) -> U
     _check_name(request.name)
     prefix = output / request.name
     with _workplace(output, request.name) as staging, _told_if_full(output, staging):
-        read = read_pack(request.pack, staging, reporter or SilentReporter(), _load)
+        read = read_pack(request.pack, staging, reporter or SilentReporter(), _load, first)
         opened = read.opened
         with _in_place(prefix, staging / "old"), _told_if_full(output, staging):
             _install(request, read, prefix, staging, reporter)
