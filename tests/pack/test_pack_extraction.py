@@ -226,3 +226,16 @@ def test_packages_of_a_stream_are_taken_in_their_order(tmp_path: Path) -> None:
             feed.end()
         wanted = hashlib.sha256(data).hexdigest()
         assert [each.result(timeout=60).sha256 for each in futures] == [wanted] * 25
+
+
+def test_what_extracts_is_ready_soon() -> None:
+    """A rattler that is arranged in another way would have to be loaded as a whole: see `extractor._load` then."""
+    code = (
+        "import sys\n"
+        "from smelt.pack.extractor import _load\n"
+        "_load()\n"
+        "heavy = {'rattler.match_spec', 'asyncio', 'json', 'typing', 'pathlib', 'socket'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+        "import rattler.match_spec\n"
+    )
+    subprocess.run([sys.executable, "-P", "-s", "-c", code], check=True, env=environment())

@@ -1,43 +1,44 @@
 """A process that extracts packages for the one that started it, one after the other.
 
 rattler's `extract` takes the least work of all ways to do it, but holds the interpreter's lock from beginning to end:
-several packages at a time take several processes. A file of this name is run; nothing imports it.
+several packages at a time take several processes. So this is run; nothing imports it, and it loads as little as it can.
 
-A request is a line of JSON on standard input: ``archive`` (a path whose end tells the form), ``folder`` (new), and
-``how``. For ``piped`` the standard input is a socket, and the descriptor of a pipe comes with the request; ``archive``
-is then made a link to that. ``whole``: a file that only what reads it twice can extract. The answer is a line on
-standard output: ``sha256`` and ``md5`` of all bytes, or ``error``; ``broke`` where rattler broke off. The process ends
-with its standard input; whoever waits for the bytes of a pipe that nobody holds any more finds its end.
+A request comes on standard input: ``how``, a path ``archive`` whose end tells the form, and ``folder``, a new one. Each
+ends with NUL, and all with a line feed. For ``piped`` the standard input is a socket, and the descriptor of a pipe
+comes with the request; ``archive`` is then made a link to that. ``whole`` is for a file that only what reads it twice
+can extract. The answer is a line on standard output: ``done``, and sha256 and md5 of all bytes; or ``failed``, and the
+number and the words of the system's error; or ``broke``, 0, and the words of rattler. The process ends with its
+standard input; whoever waits for the bytes of a pipe that nobody holds any more finds its end.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
 import stat
 import sys
-from collections.abc import Iterator
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False  # ``typing`` and what it needs would take as long as starting Python
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 _ROOM = 1 << 16
+_END = b"\0\n"
+_MOST_WORDS = 1 << 15
 
 
 def main() -> None:
     """Answer all requests. Never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides
     answers, words = os.dup(1), os.dup(2)
     try:
-        import_module("rattler")  # what takes longest, while there is nothing to do yet
+        extract = _load()
         null = os.open(os.devnull, os.O_WRONLY)
         for descriptor in (1, 2):  # nobody reads what rattler says when it breaks off: the answer says it too
             os.dup2(null, descriptor)
         links: dict[str, str] = {}
         for request, descriptor in _requests():
-            answer = (json.dumps(_answer(request, descriptor, links)) + "\n").encode()
+            how, archive, folder = (os.fsdecode(field) for field in request.removesuffix(_END).split(b"\0"))
+            answer = _answer(extract, how, archive, folder, descriptor, links) + b"\n"
             while answer:
                 answer = answer[os.write(answers, answer) :]
     except (BrokenPipeError, ConnectionError):
@@ -45,66 +46,97 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001 - told to whoever started us
         import traceback
 
-        os.write(words, "".join(traceback.format_exception(error)).encode("utf-8", errors="replace")[: _ROOM // 2])
+        text = "".join(traceback.format_exception(error))
+        os.write(words, text.encode("utf-8", errors="replace")[:_MOST_WORDS])
         os._exit(1)
     os._exit(0)
 
 
-def _requests() -> Iterator[tuple[dict[str, str], int | None]]:
+def _load() -> Callable[[str, str], tuple[bytes, bytes]]:
+    """rattler's compiled module alone, as long as its package lets us: that takes four times as long to load."""
+    from importlib.machinery import PathFinder
+
+    found = PathFinder.find_spec("rattler")
+    if found is not None and found.submodule_search_locations is not None:
+        package = type(sys)("rattler")
+        package.__path__ = list(found.submodule_search_locations)
+        sys.modules["rattler"] = package
+        try:
+            from rattler.rattler import extract  # pyright: ignore[reportUnknownVariableType]
+
+            return extract  # pyright: ignore[reportUnknownVariableType]
+        except ImportError:
+            pass  # it is arranged in another way
+        finally:
+            del sys.modules["rattler"]
+    from rattler.package_streaming import extract
+
+    return extract  # pyright: ignore[reportReturnType]
+
+
+def _requests() -> Iterator[tuple[bytes, int | None]]:
     """The requests, and the descriptors that came with them."""
-    if sys.platform == "win32" or not _is_socket(0):
-        for line in sys.stdin.buffer:
-            yield json.loads(line), None
+    if sys.platform == "win32" or not stat.S_ISSOCK(os.fstat(0).st_mode):
+        text = b""
+        while data := os.read(0, _ROOM):
+            text += data
+            while _END in text:
+                request, _, text = text.partition(_END)
+                yield request + _END, None
         return
+    import socket
+
     channel = socket.socket(fileno=0)
     while True:
-        line, descriptors = b"", list[int]()
-        while not line.endswith(b"\n"):
+        text, descriptors = b"", list[int]()
+        while not text.endswith(_END):
             data, more, _, _ = socket.recv_fds(channel, _ROOM, 1)
             if not data:
                 return
-            line += data
+            text += data
             descriptors += more
-        yield json.loads(line), descriptors[0] if descriptors else None
+        yield text, descriptors[0] if descriptors else None
 
 
-def _is_socket(descriptor: int) -> bool:
-    return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
-
-
-def _answer(request: dict[str, str], descriptor: int | None, links: dict[str, str]) -> dict[str, Any]:
-    archive, folder = Path(request["archive"]), Path(request["folder"])
+def _answer(
+    extract: Callable[[str, str], tuple[bytes, bytes]],
+    how: str,
+    archive: str,
+    folder: str,
+    descriptor: int | None,
+    links: dict[str, str],
+) -> bytes:
     try:
         if descriptor is not None:
             target = f"/dev/fd/{descriptor}"
-            if links.get(str(archive)) != target:
-                archive.unlink(missing_ok=True)
-                archive.symlink_to(target)
-                links[str(archive)] = target
-        extract = _extract_whole if request["how"] == "whole" else _extract
-        sha256, md5 = extract(archive, folder)
-        return {"sha256": sha256.hex(), "md5": md5.hex()}
+            if links.get(archive) != target:
+                if os.path.lexists(archive):
+                    os.unlink(archive)  # noqa: PTH108 - pathlib need not be loaded
+                os.symlink(target, archive)  # noqa: PTH211
+                links[archive] = target
+        if how == "whole":
+            sha256, md5 = _extract_whole(archive, folder)
+        else:
+            sha256, md5 = extract(archive, folder)
+            if sys.platform != "win32":
+                _set_modes(folder)
+        return f"done {sha256.hex()} {md5.hex()}".encode()
     except OSError as error:
-        return {"error": str(error), "number": error.errno}
+        return f"failed {error.errno or 0} ".encode() + _one_line(error)
     except BaseException as error:
         if type(error).__name__ not in ("RustPanic", "PanicException"):  # rattler exports no such class
             raise
-        return {"error": str(error), "broke": True}
+        return b"broke 0 " + _one_line(error)
     finally:
         if descriptor is not None:
             os.close(descriptor)
 
 
-def _extract(archive: Path, folder: Path) -> tuple[bytes, bytes]:
-    from rattler.package_streaming import extract
-
-    hashes = extract(archive, folder)
-    if sys.platform != "win32":
-        _set_modes(folder)
-    return hashes
+def _one_line(error: BaseException) -> bytes:
+    return str(error).encode("unicode_escape")
 
 
-def _set_modes(folder: Path) -> None:
+def _set_modes(folder: str) -> None:
     """Nothing of an archive's modes counts but what can be run: the rest is for the user's umask to say.
 
     So it is where packages are installed from a channel (rattler's other way to extract).
@@ -112,7 +144,7 @@ def _set_modes(folder: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     plain, whole = 0o666 & ~umask, 0o777 & ~umask
-    waiting = [str(folder)]
+    waiting = [folder]
     while waiting:
         here = waiting.pop()
         with os.scandir(here) as entries:
@@ -126,17 +158,18 @@ def _set_modes(folder: Path) -> None:
                 else:
                     continue
                 if stat.S_IMODE(mode) != wanted:
-                    os.chmod(entry.path, wanted)  # noqa: PTH101 - pathlib would double the time
+                    os.chmod(entry.path, wanted)  # noqa: PTH101
 
 
-def _extract_whole(archive: Path, folder: Path) -> tuple[bytes, bytes]:
+def _extract_whole(archive: str, folder: str) -> tuple[bytes, bytes]:
     import asyncio
+    from pathlib import Path
 
     from rattler.networking.client import Client
     from rattler.package_streaming import download_and_extract
 
-    async def run() -> tuple[bytes, bytes]:
-        return await download_and_extract(Client.default_client(), archive.as_uri(), folder)
+    async def run() -> Any:
+        return await download_and_extract(Client.default_client(), Path(archive).as_uri(), Path(folder))
 
     return asyncio.run(run())
 

@@ -5,14 +5,13 @@ Loads little: the first process is started before what else is needed is loaded,
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import smelt
 from smelt.errors import InstallError, PackError
@@ -25,6 +24,7 @@ How = Literal["piped", "file", "whole"]
 """The bytes come through a pipe; from a file; from a file that is read twice."""
 
 _PIPE_SIZE = 1 << 20
+_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
 class ExtractorProcess:
@@ -49,7 +49,9 @@ class ExtractorProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                # Ctrl-C is for us to hear
+                start_new_session=True,
+                creationflags=_WINDOWS_FLAGS,
             )
         except OSError as error:
             if self._channel is not None:
@@ -71,35 +73,34 @@ class ExtractorProcess:
         errors call it. Raises InstallError (``bad-archive``, ``hostile-package``), CacheError (``disk-full``,
         ``cache``), PackError (``pack-process``), and what ``send`` raises, after which it can be used no more.
         """
-        request = {"archive": str(archive), "folder": str(folder), "how": how}
-        line = (json.dumps(request) + "\n").encode()
+        request = b"\0".join((how.encode(), os.fsencode(archive), os.fsencode(folder), b"\n"))
         with suppress(BrokenPipeError, ConnectionError):  # it is gone, and there will be no answer
             if how == "piped":
                 assert send is not None
-                self._send_piped(line, send)
+                self._send_piped(request, send)
             elif self._channel is not None:
-                self._channel.sendall(line)
+                self._channel.sendall(request)
             else:
                 assert self._process.stdin is not None
-                self._process.stdin.write(line)
+                self._process.stdin.write(request)
                 self._process.stdin.flush()
-        answer = self._answer(name)
-        if "sha256" in answer:
-            return answer["sha256"], answer["md5"]
-        if answer.get("broke"):
-            raise InstallError(f"{name} cannot be unpacked", code="bad-archive", notes=[answer["error"]])
-        number, text = answer["number"], answer["error"]
-        error = OSError(text) if number is None else OSError(number, text)
+        result, first, rest = self._answer(name)
+        if result == "done":
+            return first, rest
+        text = rest.encode("ascii").decode("unicode_escape")
+        if result == "broke":
+            raise InstallError(f"{name} cannot be unpacked", code="bad-archive", notes=[text])
+        error = OSError(int(first), text) if first != "0" else OSError(text)
         from smelt.install.failure import extraction_error
 
         raise extraction_error(error, name.rpartition("/")[2], name, folder) from error
 
-    def _send_piped(self, line: bytes, send: Send) -> None:
+    def _send_piped(self, request: bytes, send: Send) -> None:
         assert self._channel is not None
         out, into = os.pipe()
         try:
             try:
-                socket.send_fds(self._channel, [line], [out])
+                socket.send_fds(self._channel, [request], [out])
             finally:
                 os.close(out)
             _widen(into)
@@ -112,11 +113,12 @@ class ExtractorProcess:
         finally:
             os.close(into)
 
-    def _answer(self, name: str) -> dict[str, Any]:
+    def _answer(self, name: str) -> tuple[str, str, str]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if line.endswith(b"\n"):
-            return cast("dict[str, Any]", json.loads(line))
+            result, first, rest = line.decode("ascii").removesuffix("\n").split(" ", 2)
+            return result, first, rest
         code = self._process.wait()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         assert self._process.stderr is not None
