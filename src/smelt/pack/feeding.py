@@ -80,7 +80,6 @@ class Region:
             if sys.platform == "linux":
                 with suppress(OSError):
                     os.posix_fadvise(own, self.offset, self.size, os.POSIX_FADV_SEQUENTIAL)
-                    os.posix_fadvise(own, self.offset, self.size, os.POSIX_FADV_WILLNEED)
             yield own
         finally:
             os.close(own)
