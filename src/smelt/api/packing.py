@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from smelt.build.model import Artifact, BuildNode
     from smelt.build.store import Store
     from smelt.config.network import Network
-    from smelt.install.pypi import PypiInstall
+    from smelt.install.pypi_plan import PypiInstall
     from smelt.resolve.plan import BuildPlan
     from smelt.solve.pypi_distribution import Distribution
     from smelt.workspace.model import WorkspacePlatform

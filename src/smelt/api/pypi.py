@@ -11,7 +11,7 @@ from smelt.api.state import stamps
 if TYPE_CHECKING:
     from smelt.api.reporter import Reporters
     from smelt.config.network import Network
-    from smelt.install.pypi import PypiInstall
+    from smelt.install.pypi_plan import PypiInstall
     from smelt.lock.model import Lock, PypiPackage
     from smelt.resolve.pypi import ProvidePython
     from smelt.types import CondaRecord
@@ -51,7 +51,7 @@ def pypi_install(
     if not packages:
         return None
     from smelt.config.network import Network
-    from smelt.install.pypi import PypiInstall
+    from smelt.install.pypi_plan import PypiInstall
     from smelt.solve.pypi_distribution import from_locked
     from smelt.workspace.pypi import group_options
 

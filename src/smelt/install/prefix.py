@@ -18,8 +18,8 @@ from smelt.install.failure import broken_off, prefix_error, rattler_error, skipp
 from smelt.install.layout import check_place, lock_path, prepare_state_folder, recorded_prefix, write_environment_files
 from smelt.install.locking import exclusive, peer_lock
 from smelt.install.packages import provide
-from smelt.install.pypi import PypiChange, PypiInstall, check_python, clear_pypi, install_pypi
-from smelt.install.pypi import plan as plan_pypi
+from smelt.install.pypi_plan import PypiChange, PypiInstall, check_python, clear_pypi
+from smelt.install.pypi_plan import plan as plan_pypi
 from smelt.install.pypi_prefix import pypi_files, site_entries
 from smelt.install.reproducible import VARIABLE as REPRODUCIBLE
 from smelt.install.request import InstallReporter, InstallRequest, InstallResult, SilentReporter
@@ -186,6 +186,8 @@ async def _change(request: InstallRequest, plan: _Plan, reporter: InstallReporte
     write_environment_files(request)
     failure: SmeltError | None = None
     if request.pypi is not None:
+        from smelt.install.pypi import install_pypi
+
         entries = site_entries(prefix)
         try:
             await install_pypi(

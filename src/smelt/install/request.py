@@ -10,7 +10,7 @@ from smelt.config.network import Network
 from smelt.types import CondaRecord, VirtualPackage
 
 if TYPE_CHECKING:
-    from smelt.install.pypi import PypiInstall
+    from smelt.install.pypi_plan import PypiInstall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,7 +212,7 @@ def _install(
     pypi = None
     opened = read.opened
     if opened.wheels:
-        from smelt.install.pypi import PypiInstall
+        from smelt.install.pypi_plan import PypiInstall
         from smelt.manifest.pypi import PypiOptions
 
         pypi = PypiInstall(
