@@ -27,7 +27,7 @@ from smelt.pack.feeding import Feed, Region, Stopped, head_of, pipes_have_names,
 from smelt.types import sha256_file
 
 _LEAST_AT_ONCE = 2
-_MOST_AT_ONCE = 8
+_MOST_AT_ONCE = 6
 _WORTH = 16 << 20
 """So many bytes are worth one more process, whose start takes as long as extracting some 30 MB."""
 _EACH = 1 << 18
