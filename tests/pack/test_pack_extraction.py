@@ -98,7 +98,7 @@ def streamed(archive: Path, target: Path) -> Path:
     return target
 
 
-def test_archives_with_sizes_after_the_files(small_pack: Path, tmp_path: Path) -> None:
+def test_archives_with_sizes_after_the_files(small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = raw_package(tmp_path / "made", "more", {"share/more": b"x" * 100_000})
     source = with_package(small_pack, tmp_path / "p.tar", streamed(made, tmp_path / "streamed" / made.name), "more")
     unpacked(source, tmp_path / "a")
@@ -108,7 +108,9 @@ def test_archives_with_sizes_after_the_files(small_pack: Path, tmp_path: Path) -
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     unpacked(folder, tmp_path / "c")
-    for out in "abc":
+    monkeypatch.chdir(tmp_path)
+    unpacked(Path("folder"), Path("d"))
+    for out in "abcd":
         assert (tmp_path / out / "env" / "share" / "more").read_bytes() == b"x" * 100_000
 
 

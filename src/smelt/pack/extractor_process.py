@@ -73,7 +73,8 @@ class ExtractorProcess:
         errors call it. Raises InstallError (``bad-archive``, ``hostile-package``), CacheError (``disk-full``,
         ``cache``), PackError (``pack-process``), and what ``send`` raises, after which it can be used no more.
         """
-        request = b"\0".join((how.encode(), os.fsencode(archive), os.fsencode(folder), b"\n"))
+        paths = [os.fsencode(path.absolute()) for path in (archive, folder)]
+        request = b"\0".join((how.encode(), *paths, b"\n"))
         with suppress(BrokenPipeError, ConnectionError):  # it is gone, and there will be no answer
             if how == "piped":
                 assert send is not None
