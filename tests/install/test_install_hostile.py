@@ -75,6 +75,13 @@ def test_paths_of_an_old_package(tmp_path: Path, outside: Path) -> None:
     assert (request.prefix / "share" / "fine").exists()
 
 
+@pytest.mark.parametrize("name", ["index.json", "link.json", "paths.json"])
+def test_json_that_is_nested_deeply(tmp_path: Path, outside: Path, name: str) -> None:
+    deep = Entry(f"info/{name}", b"[" * 200_000 + b"]" * 200_000)
+    record = package(tmp_path / "channel", "mine", [deep], [], ".tar.bz2")
+    assert "mine-1.0-0" in attempt(tmp_path, outside, request_for(tmp_path, record))
+
+
 @pytest.mark.parametrize("names", [("first", "second"), ("second", "first")])
 def test_through_the_link_of_another_package(tmp_path: Path, outside: Path, names: tuple[str, str]) -> None:
     link, file = through(str(outside))

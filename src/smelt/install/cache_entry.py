@@ -105,7 +105,7 @@ def _contents_problem(entry: str, extracted_at: int, thorough: bool) -> str | No
         if missing == Path(entry, "info", "paths.json") and Path(entry, "info", "files").is_file():
             return None  # a package from before paths.json says nothing to compare with
         return f"without {missing}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"unreadable ({error})"
     return None
 

@@ -37,7 +37,7 @@ def inspect(package: Path, file_name: str, origin: str) -> Identity:
     """
     root = str(package)  # as a text: pathlib would take a third of the time
     try:
-        index: object = json.loads(_read(f"{root}/info/index.json"))
+        index = _data(f"{root}/info/index.json")
     except (OSError, ValueError) as error:
         raise InstallError(
             f"{file_name} is not a conda package: it has no readable info/index.json",
@@ -81,10 +81,18 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
+def _data(path: str) -> object:
+    """What a file of JSON says. Raises OSError, ValueError."""
+    try:
+        return json.loads(_read(path))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def _listed(root: str) -> Sequence[str]:
     """The paths that would be linked. What cannot be read is left to rattler, which links nothing of it."""
     try:
-        data: object = json.loads(_read(f"{root}/info/paths.json"))
+        data = _data(f"{root}/info/paths.json")
         listed = cast("list[dict[str, object]]", cast("dict[str, object]", data)["paths"])
         return [str(path["_path"]) for path in listed]
     except FileNotFoundError:  # a package from before there was a paths.json
@@ -99,8 +107,8 @@ def _listed(root: str) -> Sequence[str]:
 def _check_entry_points(root: str, file_name: str, origin: str) -> None:
     """Entry points become files in ``bin``: their names must be plain ones."""
     try:
-        link = json.loads(_read(f"{root}/info/link.json"))
-        noarch: object = link.get("noarch", {})
+        link = cast("dict[str, object]", _data(f"{root}/info/link.json"))
+        noarch = link.get("noarch", {})
     except FileNotFoundError:
         return
     except (OSError, ValueError, AttributeError) as error:
