@@ -29,7 +29,7 @@ from smelt.types import sha256_file
 _LEAST_AT_ONCE = 2
 _MOST_AT_ONCE = 6
 _WORTH = 16 << 20
-"""So many bytes are worth one more process, whose start takes as long as extracting some 30 MB."""
+"""So many bytes are worth one more process, whose start takes about as long as extracting them."""
 _EACH = 1 << 18
 """What a package counts besides its bytes."""
 _PAUSE = 0.2
